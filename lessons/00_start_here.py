@@ -1,0 +1,254 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · Start here: how does this course work?
+#
+# In ten minutes you see the data, the notation and one exercise, so that none of them
+# is in your way when the ideas begin.
+#
+# **You will be able to**
+#
+# - run a lesson from top to bottom and know what its parts are for;
+# - say which images you work with, and what range their pixels have;
+# - look a symbol up in the notation table that all lessons share;
+# - read the three answers of a check: not attempted, right, or wrong with a diagnosis.
+
+# %% [markdown]
+# ## Set-up
+#
+# The cell above makes the course's helpers importable. Every lesson then has one cell
+# with its imports and one with its settings. Names in capitals are settings: change
+# them as you like, and run the cells below again.
+
+# %%
+import torch
+import torch.nn.functional as F
+
+from vae_helpers import data, distributions, plots, runtime, widgets
+from vae_helpers.checks import lesson00 as check
+
+plots.style()
+
+# %%
+SEED = 0  # every random number of the lesson follows from it
+ROWS = 8  # rows of ten digits in the figure
+
+device = runtime.start(SEED)
+
+# %% [markdown]
+# The line says where the lesson runs. A graphics card is used when there is one; two
+# CPU cores are enough for every lesson.
+#
+# ## How a lesson works
+#
+# | Part | What you do |
+# |---|---|
+# | **Problem** | Look at something that does not work yet, and predict why. |
+# | **Smallest case** | Follow the idea with one or two numbers. |
+# | **Build, train, look** | Read short cells, run them, compare with the Expected panel. |
+# | **Break it** | Make a famous mistake on purpose. Predict the symptom first. |
+# | **Exercise** | Replace the line `raise NotImplementedError`, run the check below it. |
+# | **Check yourself** | Answer three questions, then unfold the answers. |
+#
+# *Run All* never stops at an exercise that you have not solved: nothing later depends
+# on your answer. When cells behave oddly, choose *Restart Kernel and Run All*: a
+# notebook remembers cells in the order in which you ran them, not in the order in which
+# you see them.
+#
+# ## The data
+#
+# Most lessons use MNIST: small grey pictures of handwritten digits. With a network they
+# are downloaded once. Without one, the course uses 5,000 of the same digits that come
+# with an installed package. The printed line says which.
+
+# %%
+digits = data.load_images("MNIST")
+
+# %% [markdown]
+# **Predict** before you run the next cell: which values do the pixels take, and is the
+# background 0 or the largest value?
+
+# %%
+print("images:", tuple(digits.train_images.shape), digits.train_images.dtype)
+print(
+    "pixels:", digits.train_images.min().item(), "to", digits.train_images.max().item()
+)
+print("top left corner of the first image:", digits.train_images[0, 0, 0, :5].tolist())
+
+# %%
+order = [
+    (digits.train_labels == digit).nonzero().flatten()[:ROWS] for digit in range(10)
+]
+grid = digits.train_images[torch.stack(order, dim=1).flatten()]
+plots.show_images(
+    grid, 10, title="Eight examples of every digit", column_labels=list("0123456789")
+)
+
+# %% [markdown]
+# Look down the columns. The same digit is written thick and thin, upright and slanted.
+# A model that generates digits has to learn this variation, not ten templates.
+#
+# An image tensor has four axes, `(N, C, H, W)`: number of images, channels (1 for grey),
+# height and width. Pixels are stored as whole numbers from 0 (background) to 255, one
+# byte each. The models want numbers between 0 and 1, so every batch is divided by 255
+# on its way in:
+
+# %%
+x = data.to_unit_interval(digits.train_images[:4])
+print(tuple(x.shape), x.dtype, f"{x.min():.2f} to {x.max():.2f}")
+
+# %% [markdown]
+# ## Look around
+#
+# This is the first live figure. Choose a digit and move the slider, with the mouse or
+# with the arrow keys. Every lesson has one such figure; it needs a running kernel, so a
+# static figure always stands near it, here the grid above.
+
+
+# %%
+def show_digit(figure, digit, number):
+    own = digits.train_images[digits.train_labels == digit]
+    ax = figure.add_subplot()
+    plots.show_images(own[number - 1 : number], 1, ax=ax)
+    return f"Digit {digit}, example {number} of {len(own):,}."
+
+
+widgets.explore(
+    show_digit,
+    {
+        "digit": widgets.choice("Digit", list(range(10))),
+        "number": widgets.slider("Example", 1, 200, value=1, step=1, whole=True),
+    },
+    width=2.6,
+    height=2.6,
+)
+
+# %% [markdown]
+# ## Exercise 00.1 · Pixels between 0 and 1
+#
+# *core, easy, 5 minutes*
+#
+# Write what `to_unit_interval` does for stored images: take `images`, a `uint8` tensor of
+# any shape, and return a `float32` tensor of the same shape, with 0 for 0 and 1 for 255.
+#
+# Run the check first, before you write anything: it says that you have not begun. Then
+# try something wrong on purpose, such as `return images // 255`, and read the answer.
+
+
+# %% tags=["exercise"]
+def scale_pixels(images: torch.Tensor) -> torch.Tensor:
+    """(...) uint8 from 0 to 255 -> (...) float32 from 0 to 1."""
+    ### BEGIN SOLUTION
+    return images.float() / 255
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.scale_pixels(scale_pixels)
+
+# %% [markdown]
+# <details><summary>Hint 1: what is wrong with whole numbers?</summary>
+#
+# A `uint8` tensor holds whole numbers only. Between 0 and 1 there are none, so first ask
+# for another type.
+# </details>
+# <details><summary>Hint 2: which method?</summary>
+#
+# `tensor.float()` gives a `float32` copy.
+# </details>
+# <details><summary>Hint 3: which number?</summary>
+#
+# The largest stored value must become exactly 1. The largest value of one byte is 255,
+# not 256.
+# </details>
+
+# %% [markdown]
+# ## Break it: what if nobody divides by 255?
+#
+# Later the loss compares each pixel $x$ with a predicted probability. It is called
+# binary cross-entropy and it can never be negative, for $x$ between 0 and 1. **Predict**:
+# what does PyTorch's function do with a pixel of 255?
+
+# %%
+pixel, logit = torch.tensor([255.0]), torch.tensor([5.0])
+print("loss of one pixel:", F.binary_cross_entropy_with_logits(logit, pixel).item())
+
+# %% [markdown]
+# No error, and a large negative number. A model that is trained on this loss gets "better"
+# for ever and learns nothing. The helpers of this course refuse such input and say why:
+
+# %%
+try:
+    distributions.bernoulli_log_likelihood(pixel[None], logit[None])
+except ValueError as error:
+    print("ValueError:", error)
+
+# %% [markdown]
+# ## Notation
+#
+# All lessons use these symbols, in formulas and in code. **Shapes**: $B$ images in a
+# batch, $D$ pixels in an image, $Z$ latent dimensions, $S$ samples. One convention holds
+# everywhere: **sum over pixels and over latent dimensions, mean over the batch, unit nats
+# per image** (a nat is $1/\ln 2 \approx 1.44$ bits).
+#
+# | Symbol | Meaning | Shape | Name in code |
+# |---|---|---|---|
+# | $x$ | an image, pixels in $[0, 1]$ | $(B, 1, 28, 28)$, $D = 784$ | `x` |
+# | $z$ | its code, the latent variable | $(B, Z)$ | `z` |
+# | $\hat x$ | a reconstruction of $x$ | as $x$ | `reconstruction` |
+# | $p(z)$ | prior, standard normal $\mathcal N(0, I)$ | $(B)$ | `standard_normal_log_prob` |
+# | $p_\theta(x \mid z)$ | likelihood, given by the decoder | $(B)$ | `bernoulli_log_likelihood` |
+# | $q_\phi(z \mid x)$ | approximate posterior, given by the encoder | $(B)$ | `normal_log_prob` |
+# | $\theta, \phi$ | weights of decoder and encoder | | `model.parameters()` |
+# | $\mu, \sigma$ | mean and standard deviation of $q_\phi(z \mid x)$ | $(B, Z)$ | `mu`, `torch.exp(0.5 * logvar)` |
+# | $\log \sigma^2$ | log-variance | $(B, Z)$ | `logvar` |
+# | $\varepsilon$ | standard normal noise, $z = \mu + \sigma \varepsilon$ | $(B, Z)$ | `eps` |
+# | $\mathrm{KL}(q \,\Vert\, p)$ | Kullback-Leibler divergence, never negative | $(B)$ | `kl_to_standard_normal` |
+# | $\mathrm{ELBO}$ | lower bound on $\log p_\theta(x)$; higher is better | $(B)$ | minus `loss` |
+# | $\beta$ | weight of the KL in the loss; 1 gives the ELBO | number | `beta` |
+# | $\mathbb E_q[\cdot]$ | mean over draws from $q$ | | `.mean()` |
+#
+# Names say the sign: a `log_likelihood` or a bound is better when higher; a `loss` is
+# better when lower.
+
+# %% [markdown]
+# ## Check yourself
+#
+# 1. You change a setting and run only the last cell. Which value does it use?
+# 2. A friend's notebook prints other digits behind the decimal point with the same
+#    seed. Is one of you wrong?
+# 3. `pip install` succeeded in a terminal, but the notebook says `ModuleNotFoundError`.
+#    Why?
+#
+# <details><summary>Answers</summary>
+#
+# 1. The one from the last time the settings cell ran. Run the settings cell, then the
+#    cells below it.
+# 2. No. PyTorch promises equal numbers only for the same version on the same hardware.
+#    That is why the Expected panels give a band, measured with several seeds.
+# 3. The notebook runs another Python than the terminal. Put `%pip install` with the
+#    package's name into a cell, run it, and restart the kernel.
+# </details>
+
+# %% [markdown]
+# ## Summary
+#
+# | Idea | In code |
+# |---|---|
+# | images are bytes, models take $[0, 1]$ | `data.to_unit_interval` |
+# | one line says which data are in use | `data.load_images` |
+# | a check answers in three ways | `check.scale_pixels` |
+#
+# **Sources.** MNIST: LeCun, Bottou, Bengio and Haffner, *Gradient-based learning applied
+# to document recognition*, Proceedings of the IEEE 86 (1998), section III.A. PyTorch's
+# note on reproducibility: docs.pytorch.org, *Reproducibility*.

@@ -1,0 +1,1096 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 04 · A VAE in PyTorch: how do I build, train and measure one?
+#
+# We write a complete variational autoencoder, train it on handwritten digits, draw new
+# digits from it, and measure how good they are.
+#
+# **You will be able to**
+#
+# - write the encoder, the decoder, the loss and the training loop of a VAE;
+# - read its two loss terms in nats per image and say whether a run is healthy;
+# - choose the right code for the job: mean, sample, or draw from the prior;
+# - measure generated images against real ones, and an autoencoder against a VAE.
+
+# %% [markdown]
+# ## Set-up
+
+# %%
+import math
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from vae_helpers import bounds, data, diagnostics, plots, runtime, training, widgets
+from vae_helpers import vae as course_vae
+from vae_helpers.checks import lesson04 as check
+from vae_helpers.expected import expected
+
+plots.style()
+
+# %%
+SEED = 0
+LATENT = 20  # Z, latent dimensions
+HIDDEN = 400  # width of the hidden layers
+BATCH = 128  # images in a batch
+LEARNING_RATE = 1e-3  # of the seed recipe
+PEAK_RATE = 3e-3  # of the better recipe
+
+device = runtime.start(SEED)
+digits = data.load_images("MNIST")
+
+# %% [markdown]
+# The number of optimiser steps depends on the data in use: ten passes over all 60,000
+# digits, or more passes over the small sample.
+
+# %%
+EPOCH = len(digits.train_images) // BATCH  # steps in one pass over the data
+STEPS = 10 * EPOCH if digits.is_full else 3000
+SHORT = STEPS // 2  # for the smaller experiments
+test_x = data.to_unit_interval(digits.test_images).to(device)
+print(f"{STEPS:,} steps of {BATCH} images, {STEPS / EPOCH:.0f} passes over the data")
+
+# %% [markdown]
+# ## The problem: a code that nobody can draw from
+#
+# An autoencoder with a 2-D code reconstructs digits. Can it also *make* some? We train
+# one as in lesson 01, draw codes at random from a standard normal, and decode them.
+# **Predict**: what will the pictures show?
+
+# %%
+torch.manual_seed(SEED)
+autoencoder = course_vae.Autoencoder(LATENT, HIDDEN).to(device)
+ae_losses = training.train_autoencoder(
+    autoencoder, digits.train_images, steps=SHORT, seed=SEED, label="autoencoder"
+)
+
+# %%
+with torch.no_grad():
+    ae_codes = autoencoder.encode(test_x)
+    ae_samples = autoencoder.decode(torch.randn(2000, LATENT, device=device)).clamp(
+        0, 1
+    )
+print(f"spread of the codes, one dimension: {ae_codes.std(0).mean():.1f}")
+plots.show_images(ae_samples[:20], 10, title="Autoencoder: decoded random codes")
+
+# %% [markdown]
+# Smudges. The codes of real digits spread over a region whose place, shape and size
+# nobody fixed; the printed number is their standard deviation, and the prior we drew
+# from has 1. A VAE closes this hole by design: it says beforehand which distribution
+# the codes shall follow, and trains the decoder on the whole of it.
+#
+# ## Three changes make it a VAE
+#
+# 1. The encoder gives a **distribution** for the code instead of a point: a mean $\mu$
+#    and a log-variance $\log\sigma^2$ for each latent dimension.
+# 2. The decoder gets a **sample** from it, $z = \mu + \sigma\,\varepsilon$ with
+#    $\varepsilon \sim \mathcal N(0, I)$. Written like this, gradients pass through $\mu$
+#    and $\sigma$, while the randomness comes in from outside.
+# 3. The loss gets a **price** for every code that differs from the prior $\mathcal N(0, I)$.
+#
+# The loss of one image is minus the evidence lower bound (ELBO), a bound on the
+# log-probability that the model gives to the image:
+#
+# $$-\mathrm{ELBO}(x) = \underbrace{-\mathbb E_{q_\phi(z \mid x)}\big[\log p_\theta(x \mid z)\big]}_{\text{reconstruction}} + \underbrace{\mathrm{KL}\big(q_\phi(z \mid x) \,\Vert\, p(z)\big)}_{\text{price of the code}} \;\ge\; -\log p_\theta(x)$$
+#
+# | Symbol | Meaning | Shape | Name in code |
+# |---|---|---|---|
+# | $q_\phi(z \mid x)$ | what the encoder says about the code of $x$ | $(B, Z)$ twice | `mu`, `logvar` |
+# | $p_\theta(x \mid z)$ | what the decoder says about the pixels | $(B, 1, 28, 28)$ | `logits` |
+# | $p(z)$ | the prior, fixed before training | | $\mathcal N(0, I)$ |
+#
+# The paper maximises the ELBO; code minimises its negative. That is all there is to the
+# minus sign.
+
+# %% [markdown]
+# ### Smallest case: four pixels by hand
+#
+# Take an image of four pixels, a code of one dimension with $\mu = 1$ and
+# $\log\sigma^2 = 0$, and a decoder that gives each pixel a probability of being white.
+
+# %%
+pixels = torch.tensor([1.0, 0.0, 1.0, 0.0])
+white = torch.tensor([0.9, 0.1, 0.5, 0.2])  # what the decoder says
+surprise = -torch.where(pixels == 1, white, 1 - white).log()
+print("nats of each pixel:", [round(v, 3) for v in surprise.tolist()])
+print(f"reconstruction: {surprise.sum():.3f} nats, the sum over pixels")
+print(f"KL of N(1, 1) to N(0, 1): {0.5 * (1**2 + math.exp(0) - 1 - 0):.3f} nats")
+
+# %% [markdown]
+# The decoder pays $-\log$ of the probability that it gave to what was there. The third
+# pixel, about which it knew nothing, costs $\log 2$. The code pays for lying one unit
+# away from the centre of the prior.
+
+# %% [markdown]
+# ## Build it: encoder and decoder
+#
+# The encoder has one hidden layer and **two** output layers, one for $\mu$ and one for
+# $\log\sigma^2$. Neither has an activation behind it: a mean and a logarithm may be any
+# real number. The decoder mirrors it and returns **logits**, one number for each pixel
+# before the sigmoid. Logits keep the loss finite when a probability comes close to 0.
+#
+# ### Exercise 04.1 · Encode and decode
+#
+# *core, easy, 7 minutes*
+#
+# Our class stands below; try it yourself first. `body`, `to_mu`, `to_logvar` and
+# `decoder` are layers that you call; `body` takes flat images of shape $(B, D)$.
+
+
+# %% tags=["exercise"]
+def encode(x, body, to_mu, to_logvar):
+    """x (B, C, H, W) -> mu (B, Z), logvar (B, Z)."""
+    ### BEGIN SOLUTION
+    h = body(x.flatten(1))  # (B, hidden)
+    return to_mu(h), to_logvar(h)
+    ### END SOLUTION
+
+
+def decode(z, decoder, image_shape):
+    """z (B, Z) -> logits (B, C, H, W), with image_shape = (C, H, W)."""
+    ### BEGIN SOLUTION
+    return decoder(z).unflatten(1, image_shape)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.encode_decode(encode, decode)
+
+# %% [markdown]
+# <details><summary>Hint 1: shapes</summary>
+#
+# Write the shape behind every line: (B, C, H, W), then (B, D), then (B, hidden), then
+# (B, Z) twice.
+# </details>
+# <details><summary>Hint 2: which methods?</summary>
+#
+# `x.flatten(1)` keeps the first axis and flattens the rest. `t.unflatten(1, shape)` does
+# the reverse.
+# </details>
+# <details><summary>Hint 3: what must not be there?</summary>
+#
+# No ReLU behind `to_mu` or `to_logvar`, and no sigmoid behind the decoder.
+# </details>
+
+# %% [markdown]
+# Here is the whole model. It is the one that the helpers carry from now on.
+
+
+# %% tags=["definition"]
+class VAE(nn.Module):
+    def __init__(self, latent_size=20, hidden=400, image_shape=(1, 28, 28)):
+        super().__init__()
+        self.latent_size, self.image_shape = latent_size, tuple(image_shape)
+        pixels = math.prod(image_shape)  # D
+        self.body = nn.Sequential(nn.Linear(pixels, hidden), nn.ReLU())
+        self.to_mu = nn.Linear(hidden, latent_size)
+        self.to_logvar = nn.Linear(hidden, latent_size)
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_size, hidden), nn.ReLU(), nn.Linear(hidden, pixels)
+        )
+
+    def encode(self, x):
+        h = self.body(x.flatten(1))  # (B, hidden)
+        return self.to_mu(h), self.to_logvar(h)  # (B, Z), (B, Z)
+
+    def decode(self, z):
+        return self.decoder(z).unflatten(1, self.image_shape)  # (B, C, H, W) logits
+
+    def forward(self, x):
+        mu, logvar = self.encode(x)
+        eps = torch.randn_like(mu)  # fresh noise for each image and dimension
+        z = mu + torch.exp(0.5 * logvar) * eps
+        return self.decode(z), mu, logvar
+
+
+# %% [markdown]
+# Why $\exp(\tfrac12 \log\sigma^2)$? Because $\sigma = \sqrt{\sigma^2}$, and a square root
+# is a half in the exponent. We check two properties before we go on: the shapes, and
+# that the same image gets another sample every time.
+
+# %%
+torch.manual_seed(SEED)
+model = VAE(LATENT, HIDDEN).to(device)
+first, mu, logvar = model(test_x[:5])
+second, _, _ = model(test_x[:5])
+assert first.shape == test_x[:5].shape and mu.shape == logvar.shape == (5, LATENT)
+assert not torch.equal(first, second)
+print("weights:", sum(p.numel() for p in model.parameters()))
+
+# %% [markdown]
+# ## Build it: the loss
+#
+# **Reconstruction.** The decoder gives pixel $i$ the probability $p_i$ of being white.
+# With $x_i$ the true pixel, the log-likelihood is a sum over the $D$ pixels,
+#
+# $$\log p_\theta(x \mid z) = \sum_{i=1}^{D} x_i \log p_i + (1 - x_i) \log (1 - p_i).$$
+#
+# **KL.** For two Gaussians it has a closed form, a sum over the $Z$ latent dimensions:
+#
+# $$\mathrm{KL} = \tfrac12 \sum_{j=1}^{Z} \big(\mu_j^2 + \sigma_j^2 - 1 - \log\sigma_j^2\big).$$
+#
+# The half belongs to the formula; it is not a weight. The KL is 0 only for $\mu = 0$ and
+# $\sigma = 1$, and positive everywhere else.
+#
+# ### Exercise 04.2 · The two terms of the loss
+#
+# *core, medium, 10 minutes*
+#
+# Return the reconstruction term and the KL term of a batch. **Sum** over pixels and over
+# latent dimensions, **mean** over the batch. Both are numbers to be minimised.
+
+
+# %% tags=["exercise"]
+def vae_terms(x, logits, mu, logvar):
+    """x, logits (B, C, H, W); mu, logvar (B, Z) -> reconstruction, kl: two scalars."""
+    ### BEGIN SOLUTION
+    nats = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+    reconstruction = nats.flatten(1).sum(1).mean()
+    kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1).mean()
+    return reconstruction, kl
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.vae_terms(vae_terms)
+
+# %% [markdown]
+# <details><summary>Hint 1: which function?</summary>
+#
+# `F.binary_cross_entropy_with_logits(logits, x, reduction="none")` gives $-\log p$ of
+# every pixel, with the sigmoid inside.
+# </details>
+# <details><summary>Hint 2: which axes?</summary>
+#
+# After `.flatten(1)` the axes are (B, D). Sum over axis 1, then take the mean.
+# </details>
+# <details><summary>Hint 3: the KL</summary>
+#
+# $\sigma^2$ is `logvar.exp()` and $\log\sigma^2$ is `logvar`. The rest is the formula.
+# </details>
+
+# %% [markdown]
+# Our version, in three short functions. They return one number for each image, shape
+# $(B)$, in nats; the only mean is taken over the batch, in the loss.
+
+
+# %% tags=["definition"]
+def bernoulli_log_likelihood(x, logits):
+    """(B, C, H, W), (B, C, H, W) -> (B,) nats, summed over pixels; higher is better."""
+    nats = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+    return -nats.flatten(1).sum(1)
+
+
+def kl_to_standard_normal(mu, logvar):
+    """(B, Z), (B, Z) -> (B,) nats, summed over latent dimensions; never negative."""
+    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1)
+
+
+def vae_loss(model, x, beta=1.0):
+    """The negative ELBO of a batch and its two terms, in nats per image."""
+    logits, mu, logvar = model(x)
+    reconstruction = -bernoulli_log_likelihood(x, logits).mean()
+    kl = kl_to_standard_normal(mu, logvar).mean()
+    loss = reconstruction + beta * kl
+    return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
+
+
+# %% [markdown]
+# A new model must already give sensible numbers. It knows nothing, so every pixel should
+# cost about $\log 2$, and its codes are close to the prior, so the KL should be small.
+
+# %%
+untrained = vae_loss(model, test_x)
+print({name: round(term.item(), 1) for name, term in untrained.items()})
+print(f"784 log 2 = {784 * math.log(2):.1f} nats")
+
+# %% [markdown]
+# ### What is the best possible number?
+#
+# Grey pixels keep the loss away from 0. If the decoder gave exactly $p_i = x_i$, every
+# grey pixel would still cost its entropy. This floor depends on the images alone.
+
+
+# %% tags=["definition"]
+def bernoulli_entropy(x):
+    """(B, C, H, W) -> (B,) nats: what is left of the loss when p equals x."""
+    return -(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x)).flatten(1).sum(1)
+
+
+# %%
+floor = bernoulli_entropy(test_x).mean().item()
+average = digits.train_images.float().mean(0, keepdim=True).to(device) / 255
+constant = torch.logit(average, eps=1e-4).expand_as(test_x)  # the same for every image
+blind = -bernoulli_log_likelihood(test_x, constant).mean().item()
+print(f"floor, every pixel right: {floor:.1f} nats per image")
+print(f"the average digit for every image: {blind:.1f} nats per image")
+
+# %% [markdown]
+# A trained VAE lies between these two numbers.
+#
+# ## Build it: the training loop
+#
+# Every step takes a batch, computes the loss, asks for gradients and moves the weights.
+#
+# ### Exercise 04.3 · One training step
+#
+# *core, easy, 5 minutes*
+#
+# Do one step and return the value of the loss as a Python number.
+
+
+# %% tags=["exercise"]
+def training_step(model, optimizer, x, loss_fn):
+    """One optimiser step on x; loss_fn(model, x) returns {"loss": ...}. -> float."""
+    ### BEGIN SOLUTION
+    loss = loss_fn(model, x)["loss"]
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.training_step(training_step)
+
+# %% [markdown]
+# <details><summary>Hint 1: what are the parts?</summary>
+#
+# Forward, gradients to zero, backward, step.
+# </details>
+# <details><summary>Hint 2: why zero?</summary>
+#
+# `backward()` adds to the gradients that are there. Old ones must go before it.
+# </details>
+# <details><summary>Hint 3: which number?</summary>
+#
+# `loss.item()` is a Python number without a graph behind it.
+# </details>
+
+# %% [markdown]
+# To follow the training we measure the test images as well. `mean_terms` works through
+# them in pieces and draws one code for each image, exactly as in training.
+
+
+# %% tags=["definition"]
+@torch.no_grad()
+def mean_terms(model, images, piece=1000):
+    """(N, 1, 28, 28) uint8 -> {"loss", "reconstruction", "kl"} in nats per image."""
+    sums = {"loss": 0.0, "reconstruction": 0.0, "kl": 0.0}
+    for chunk in images.split(piece):
+        x = chunk.to(next(model.parameters()).device).float() / 255
+        for name, term in vae_loss(model, x).items():
+            sums[name] += term.item() * len(x)
+    return {name: total / len(images) for name, total in sums.items()}
+
+
+# %% [markdown]
+# The loop in full. The images stay small whole numbers until their batch comes up. Each
+# epoch shuffles them anew. `training.progress` counts and draws a bar.
+
+
+# %% tags=["definition"]
+def train(model, images, loss_fn, steps, lr=1e-3, seed=0, every=None, measure=None):
+    """Train in place; -> list of (step, training terms, measured terms)."""
+    device = next(model.parameters()).device
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    torch.manual_seed(seed)
+    order_generator = torch.Generator().manual_seed(seed)
+    batches_per_epoch, record = len(images) // 128, []
+    for step in training.progress(steps):
+        position = step % batches_per_epoch
+        if position == 0:  # a new epoch
+            order = torch.randperm(len(images), generator=order_generator)
+        index = order[position * 128 : (position + 1) * 128]
+        x = images[index].to(device).float() / 255
+        terms = loss_fn(model, x)
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        optimizer.step()
+        if every and (step + 1) % every == 0:
+            now = {name: term.item() for name, term in terms.items()}
+            record.append((step + 1, now, measure(model)))
+    return record
+
+
+# %% [markdown]
+# ## Train
+#
+# This is the **seed recipe**: the model of PyTorch's own VAE example, Adam with a constant
+# rate. **Predict**: which of the two terms falls, and which one rises?
+
+# %%
+record = train(
+    model,
+    digits.train_images,
+    vae_loss,
+    STEPS,
+    lr=LEARNING_RATE,
+    seed=SEED,
+    every=STEPS // 20,
+    measure=lambda model: mean_terms(model, digits.test_images),
+)
+seed_terms = record[-1][2]
+expected(
+    "04",
+    digits,
+    {
+        "seed recipe: test -ELBO, nats per image": seed_terms["loss"],
+        "seed recipe: test reconstruction, nats per image": seed_terms[
+            "reconstruction"
+        ],
+        "seed recipe: test KL, nats per image": seed_terms["kl"],
+    },
+)
+
+# %% [markdown]
+# <details><summary>My numbers are not in the band</summary>
+#
+# | Symptom | Likely cause |
+# |---|---|
+# | KL near 0, every reconstruction the same | a mean over pixels where a sum belongs; see *Break it* |
+# | loss far below the floor, or negative | pixels outside [0, 1] |
+# | NaN | `logvar` without bound, learning rate too high, NaN in the data |
+# | loss does not fall | no `backward`, no `step`, or gradients cut by `detach` |
+# | training loss far below test loss | few images and many passes: overfitting |
+# </details>
+
+# %%
+steps = [step for step, _, _ in record]
+names = {"loss": "-ELBO", "reconstruction": "reconstruction", "kl": "KL"}
+figure, axes = plt.subplots(1, 3, figsize=(9.5, 3))
+for ax, (name, label) in zip(axes, names.items(), strict=True):
+    both = {
+        "training batch": [t[name] for _, t, _ in record],
+        "test images": [m[name] for _, _, m in record],
+    }
+    plots.show_curves(steps, both, title=label, ax=ax)
+axes[1].axhline(floor, color="black", lw=0.8, label="floor: entropy of the pixels")
+axes[1].legend()
+
+# %% [markdown]
+# The total falls, and so does the reconstruction term, towards the floor but not to it.
+# **The KL goes up, and that is right.** At the start the codes say nothing about the
+# image, so they cost nothing. The model then buys better reconstructions with longer
+# messages. The training curve is one batch and therefore rough. Where the test curve
+# stays above it and no longer falls, the model has begun to learn its training images
+# by heart: that is what the small sample shows.
+#
+# ## A better recipe at the same price
+#
+# The helper `training.fit` is the loop above with a bar, a record, a stop at NaN and a
+# learning rate that may change. Here it rises to three times the old rate during the
+# first tenth, then falls to 0 along a cosine. Everything else stays.
+
+# %%
+torch.manual_seed(SEED)
+better = course_vae.VAE(LATENT, HIDDEN).to(device)
+history = training.fit(
+    better,
+    digits.train_images,
+    course_vae.vae_loss,
+    steps=STEPS,
+    lr=PEAK_RATE,
+    schedule=training.warmup_cosine,
+    seed=SEED,
+    report_every=STEPS // 20,
+    on_report=lambda m: {"test": bounds.mean_terms(m, digits.test_images)["loss"]},
+)
+expected(
+    "04", digits, {"better recipe: test -ELBO, nats per image": history["test"][-1]}
+)
+
+# %%
+plots.show_curves(
+    steps,
+    {
+        "seed recipe": [m["loss"] for _, _, m in record],
+        "better recipe": history["test"],
+    },
+    title="Test images: -ELBO",
+)
+gain = seed_terms["loss"] - history["test"][-1]
+print(f"the schedule gains {gain:.1f} nats per image in the same number of steps")
+
+# %% [markdown]
+# From here on we use the better model. Its test $-$ELBO is an estimate with one drawn
+# code for each image; the next cell shows how much it moves when the codes are drawn
+# again.
+
+# %%
+repeats = [bounds.mean_terms(better, digits.test_images)["loss"] for _ in range(5)]
+print(f"five estimates: {min(repeats):.2f} to {max(repeats):.2f} nats per image")
+
+# %% [markdown]
+# ## Which code for which job?
+#
+# | Job | Code | In the helper |
+# |---|---|---|
+# | show a reconstruction | $z = \mu$ | `model.reconstruct(x)` |
+# | measure the ELBO | $z \sim q_\phi(z \mid x)$ | `bounds.mean_terms(model, images)` |
+# | make new images | $z \sim \mathcal N(0, I)$ | `model.sample(n)` |
+
+# %%
+x = test_x[:10]
+rows = torch.cat([x, better.reconstruct(x), better.reconstruct(x, sample=True)])
+plots.show_images(
+    rows,
+    10,
+    row_labels=["image", "code: mean", "code: sample"],
+    title="Reconstructions",
+)
+
+# %% [markdown]
+# Both kinds of reconstruction keep digit, slant and weight; the sampled code varies
+# small details. Now the same network **makes** digits from noise:
+
+# %%
+torch.manual_seed(SEED)
+plots.show_images(better.sample(40), 10, title="VAE: decoded draws from the prior")
+
+# %% [markdown]
+# Most are digits, some lie between two. Compare them with the smudges at the beginning
+# of the lesson: the same layers, three changes.
+#
+# ## The latent plane
+#
+# With two latent dimensions the whole code space fits on paper. We train a small model
+# of that kind.
+
+# %%
+torch.manual_seed(SEED)
+plane = course_vae.VAE(2, HIDDEN).to(device)
+plane_history = training.fit(
+    plane,
+    digits.train_images,
+    course_vae.vae_loss,
+    steps=SHORT,
+    lr=PEAK_RATE,
+    schedule=training.warmup_cosine,
+    seed=SEED,
+    label="two latent dimensions",
+)
+plane_terms = bounds.mean_terms(plane, digits.test_images)
+expected("04", digits, {"Z = 2: test -ELBO, nats per image": plane_terms["loss"]})
+
+# %%
+with torch.no_grad():
+    plane_mu, plane_logvar = (t.cpu() for t in plane.encode(test_x))
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.7))
+plots.show_codes(
+    plane_mu, digits.test_labels, title="Posterior means of the test images", ax=left
+)
+codes = plots.square_of_codes(2.5, 15).to(device)
+with torch.no_grad():
+    plots.show_images(plane.decode(codes).sigmoid(), 15, ax=right)
+right.set_title("Decoded codes from -2.5 to 2.5")
+
+# %% [markdown]
+# Left: each test image is a point, coloured by its digit; the model never saw the labels.
+# Right: what the decoder makes of each place. Digits turn into their neighbours without
+# a gap. Two dimensions are for pictures only: the panels show how many nats they cost.
+#
+# A point is only the middle of $q_\phi(z \mid x)$. The next figure draws the posterior of
+# forty images as ellipses of one standard deviation, over the prior.
+
+# %%
+figure, ax = plt.subplots(figsize=(5, 4.6))
+for centre, lv in zip(plane_mu[:40], plane_logvar[:40], strict=True):
+    width, height = (2 * torch.exp(0.5 * lv)).tolist()
+    ax.add_patch(plt.matplotlib.patches.Ellipse(centre, width, height, alpha=0.5))
+for radius in (1, 2, 3):
+    ax.add_patch(plt.Circle((0, 0), radius, fill=False, ls="--", lw=0.8))
+ax.set(xlim=(-4, 4), ylim=(-4, 4), aspect="equal")
+ax.set(xlabel="code, dimension 1", ylabel="code, dimension 2")
+ax.set_title("Posteriors (filled) and prior (1, 2, 3 standard deviations)")
+
+# %% [markdown]
+# Each posterior is much smaller than the prior: an image tells where its code lies. Only
+# **all of them together** should cover the prior. Their mixture is called the aggregate
+# posterior. Good reconstructions with poor samples mean that it does not cover the prior.
+
+# %% [markdown]
+# ## From a 3 to an 8
+#
+# Encode two images and decode the codes on the line between them.
+#
+# ### Exercise 04.4 · Interpolate
+#
+# *core, easy, 5 minutes*
+#
+# Return `count` codes on the straight line from `start` to `end`, both included, in equal
+# steps.
+
+
+# %% tags=["exercise"]
+def interpolate(start, end, count):
+    """start, end (Z,) -> (count, Z), first row start, last row end."""
+    ### BEGIN SOLUTION
+    t = torch.linspace(0, 1, count, device=start.device)[:, None]  # (count, 1)
+    return (1 - t) * start + t * end
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.interpolate(interpolate)
+
+# %% [markdown]
+# <details><summary>Hint 1: the line</summary>
+#
+# A point on the line is $(1 - t)\,a + t\,b$ with $t$ between 0 and 1.
+# </details>
+# <details><summary>Hint 2: the values of t</summary>
+#
+# `torch.linspace(0, 1, count)` has both ends.
+# </details>
+# <details><summary>Hint 3: shapes</summary>
+#
+# Give $t$ the shape (count, 1): multiplied with (Z,) it gives (count, Z).
+# </details>
+
+# %%
+three, eight = (int((digits.test_labels == d).nonzero()[0]) for d in (3, 8))
+t = torch.linspace(0, 1, 10, device=device)[:, None]
+with torch.no_grad():
+    mu, _ = better.encode(test_x)
+    line = (1 - t) * mu[three] + t * mu[eight]  # (10, Z)
+    in_code_space = better.decode(line).sigmoid()
+t = t[:, :, None, None]
+in_pixel_space = (1 - t) * test_x[three] + t * test_x[eight]
+plots.show_images(
+    torch.cat([in_code_space, in_pixel_space]),
+    10,
+    row_labels=["codes", "pixels"],
+    title="From a 3 to an 8",
+)
+
+# %% [markdown]
+# Between the codes the strokes bend and close. Between the pixels two digits lie on top
+# of one another, one fading out. Move along the line yourself:
+
+
+# %%
+def show_between(figure, position):
+    code = (1 - position) * mu[three] + position * mu[eight]
+    picture = better.decode(code[None]).sigmoid()
+    plots.show_images(picture, 1, ax=figure.add_subplot())
+    return f"{1 - position:.0%} of the code of the 3, {position:.0%} of that of the 8."
+
+
+widgets.explore(
+    show_between,
+    {"position": widgets.slider("From 3 to 8", 0, 1)},
+    width=2.6,
+    height=2.6,
+)
+
+# %% [markdown]
+# ### Arithmetic with codes
+#
+# Directions in code space mean something, too. We take the tenth of the test images with
+# the most ink and the tenth with the least, and call the difference of their mean codes
+# *weight*. Then we add it to ten other digits, in code space and, for comparison, in pixel
+# space.
+
+# %%
+ink = test_x.mean((1, 2, 3))
+bold, light = ink >= ink.quantile(0.9), ink <= ink.quantile(0.1)
+middle = ((ink - ink.median()).abs().argsort())[:10]
+with torch.no_grad():
+    direction = mu[bold].mean(0) - mu[light].mean(0)
+    plus, minus = (better.decode(mu[middle] + s * direction).sigmoid() for s in (1, -1))
+    same = better.decode(mu[middle]).sigmoid()
+pixel_plus = (test_x[middle] + test_x[bold].mean(0) - test_x[light].mean(0)).clamp(0, 1)
+plots.show_images(
+    torch.cat([minus, same, plus, pixel_plus]),
+    10,
+    row_labels=["codes: minus", "reconstruction", "codes: plus", "pixels: plus"],
+    title="The direction called weight",
+)
+for name, pictures in [("minus", minus), ("reconstruction", same), ("plus", plus)]:
+    print(f"mean ink, {name}: {pictures.mean():.3f}")
+
+# %% [markdown]
+# One direction makes every digit bolder and leaves it the digit it was. In pixel space the
+# same recipe lays one grey cloud over all of them.
+
+# %% [markdown]
+# ## Explore the code
+#
+# The sliders belong to the latents that cost most nats, in falling order. They add to the
+# code of a test image, in units of the prior's standard deviation. *mean* decodes the
+# posterior mean, *sample* a draw from the posterior.
+
+# %%
+with torch.no_grad():
+    all_mu, all_logvar = better.encode(test_x)
+price = diagnostics.kl_per_dimension(all_mu, all_logvar).cpu()  # (Z,) nats
+ranked = price.argsort(descending=True)
+figure, ax = plt.subplots(figsize=(6, 2.6))
+ax.bar(range(1, LATENT + 1), price[ranked])
+ax.set(xlabel="latent dimension, most expensive first", ylabel="KL, nats")
+ax.set_title(f"The price of each latent dimension; together {price.sum():.1f} nats")
+
+
+# %%
+def show_code(figure, image, code, **moves):
+    z, lv = all_mu[image].clone(), all_logvar[image]
+    if code == "sample":
+        z = z + torch.exp(0.5 * lv) * torch.randn_like(z)
+    for place, move in enumerate(moves.values()):
+        z[ranked[place]] += move
+    pair = torch.cat([test_x[image : image + 1], better.decode(z[None]).sigmoid()])
+    plots.show_images(pair, 2, ax=figure.add_subplot())
+    return f"Left: test image {image}. Right: its decoded, moved code."
+
+
+sliders = {f"move{i}": widgets.slider(f"Latent no. {i + 1}", -3, 3) for i in range(5)}
+widgets.explore(
+    show_code,
+    {
+        "image": widgets.slider("Test image", 0, 99, step=1, whole=True),
+        "code": widgets.toggle("Code", ["mean", "sample"]),
+        **sliders,
+    },
+    width=4,
+    height=2.2,
+)
+
+# %% [markdown]
+# Without a kernel, here is the same walk as a picture: each row moves one latent of one
+# image from $-3$ to $3$ and leaves the others where they were.
+
+# %%
+moves = torch.linspace(-3, 3, 9, device=device)
+walks = mu[three].repeat(5, 9, 1)  # (latent, move, Z)
+for row in range(5):
+    walks[row, :, ranked[row]] += moves
+with torch.no_grad():
+    pictures = better.decode(walks.reshape(-1, LATENT)).sigmoid()
+plots.show_images(
+    pictures,
+    9,
+    row_labels=[f"latent no. {row + 1}" for row in range(5)],
+    column_labels=[f"{m:+.1f}" for m in moves.tolist()],
+)
+
+# %% [markdown]
+# ## How good are the samples? Measured
+#
+# Pictures can be chosen. We let a small digit classifier, trained on the real images, look
+# at many of them. Its last hidden layer turns an image into 64 features. The **Frechet
+# distance** compares mean and covariance of the features of two sets of images: 0 for
+# equal sets. It is our own device; its numbers must not be compared with the "FID" of
+# papers, which uses another network. What counts is the **floor**: the distance between
+# real training and real test images.
+
+# %%
+classifier = diagnostics.train_classifier(digits, seed=SEED, device=device)
+COUNT = min(len(digits.test_images), 2000)  # the same for every row of the table
+test_features, test_guess = diagnostics.features_and_probabilities(
+    classifier, digits.test_images[:COUNT]
+)
+right = (test_guess.argmax(1) == digits.test_labels[:COUNT]).double().mean().item()
+print(f"the classifier names {right:.1%} of the test digits correctly")
+
+# %% [markdown]
+# The autoencoder gets two chances: codes from the prior that it never knew, and, with more
+# goodwill, codes from a Gaussian with the mean and the spread of its own codes.
+
+# %%
+torch.manual_seed(SEED)
+with torch.no_grad():
+    fitted = ae_codes.mean(0) + ae_codes.std(0) * torch.randn(
+        COUNT, LATENT, device=device
+    )
+    images = {
+        "real training images (floor)": digits.train_images[:COUNT],
+        "VAE, reconstructions": better.reconstruct(test_x[:COUNT]),
+        "VAE, draws from the prior": better.sample(COUNT),
+        "AE, reconstructions": autoencoder(test_x[:COUNT]).clamp(0, 1),
+        "AE, codes from the prior": ae_samples[:COUNT],
+        "AE, codes from a fitted Gaussian": autoencoder.decode(fitted).clamp(0, 1),
+    }
+report = {
+    name: diagnostics.sample_report(classifier, pictures, test_features)
+    for name, pictures in images.items()
+}
+print(f"{'':34}distance   sure   rarest class")
+for name, row in report.items():
+    cells = f"{row['distance']:8.1f} {row['sure']:7.0%} {row['rarest class']:11.1%}"
+    print(f"{name:34}{cells}")
+
+# %%
+sure = {
+    "share of VAE draws the classifier is sure of": "VAE, draws from the prior",
+    "share of AE draws the classifier is sure of": "AE, codes from the prior",
+}
+expected("04", digits, {name: report[row]["sure"] for name, row in sure.items()})
+
+# %% [markdown]
+# *Sure* is the share of images whose digit gets more than 90 % from the classifier; the
+# *rarest class* is the share of the digit that appears least often, 10 % at best. Read the
+# table from the top: reconstructions of both models stay near the floor. Draws separate
+# them. The table of lesson 01, completed with measured columns:
+
+# %%
+with torch.no_grad():
+    ae_error = ((autoencoder(test_x) - test_x) ** 2).mean().item()
+vae_error = ((better.reconstruct(test_x) - test_x) ** 2).mean().item()
+distances = [report[sure[name]]["distance"] for name in reversed(sure)]
+print(f"{'':40}{'autoencoder':>12}{'VAE':>12}")
+print(f"{'code of one image':40}{'a point':>12}{'a Gaussian':>12}")
+print(f"{'test squared error per pixel':40}{ae_error:12.4f}{vae_error:12.4f}")
+print(
+    f"{'distance of draws from the prior':40}{distances[0]:12.1f}{distances[1]:12.1f}"
+)
+
+# %% [markdown]
+# The autoencoder reconstructs more exactly, because its codes cost nothing. The VAE gives
+# up some of that for a code space one can draw from. And the VAE's draws are still far
+# from the floor, while its reconstructions are not: the prior and the aggregate posterior
+# do not agree perfectly. Lesson 05 looks at the exchange rate.
+
+# %% [markdown]
+# ## Where does the blur come from?
+#
+# The decoder's picture is a **mean**: for each pixel the probability of white, over all
+# images that fit the code. Where the edge of a stroke may lie here or there, the mean is
+# grey. A draw of the pixels from these probabilities is black and white, but speckled,
+# because the likelihood treats pixels as independent.
+
+# %%
+torch.manual_seed(SEED)
+mean = better.sample(10)
+pair = torch.cat([mean, mean.bernoulli(), (mean > 0.5).float()])
+plots.show_images(pair, 10, row_labels=["mean", "drawn pixels", "mean > 0.5"])
+with torch.no_grad():
+    _, mu5, logvar5 = better(test_x[:500])
+    probabilities = better.decode(mu5).sigmoid()
+sharp = (probabilities > 0.5).float().clamp(0.01, 0.99)
+for name, p in [("mean", probabilities), ("sharpened", sharp)]:
+    nats = bernoulli_log_likelihood(test_x[:500], torch.logit(p, eps=1e-6)).mean()
+    print(
+        f"log-likelihood of the test images under the {name} picture: {nats:.1f} nats"
+    )
+
+# %% [markdown]
+# The sharpened pictures look crisper and explain the test images *worse*. Sharper is not
+# more likely.
+
+# %% [markdown]
+# ## Break it
+#
+# ### The mean code does not give an ELBO
+#
+# Reconstructions with $z = \mu$ look cleaner. **Predict**: what happens to the reported
+# loss if we use $z = \mu$ at test time?
+
+# %%
+with torch.no_grad():
+    mu, logvar = better.encode(test_x)
+    cheat = -bernoulli_log_likelihood(test_x, better.decode(mu)).mean()
+    kl = kl_to_standard_normal(mu, logvar).mean()
+honest = bounds.mean_terms(better, digits.test_images)["loss"]
+print(f"with sampled codes: {honest:.1f} nats; with mean codes: {cheat + kl:.1f} nats")
+
+# %% [markdown]
+# The second number is lower and **is not an ELBO**. It charges the KL of a fuzzy code and
+# then decodes a sharp one. It bounds nothing and must not be reported.
+#
+# ### One word: mean
+#
+# The most frequent mistake in VAE code is a mean over pixels next to a sum over latents.
+# **Predict** KL and pictures, then run.
+
+
+# %%
+def pixel_mean_loss(model, x):
+    logits, mu, logvar = model(x)
+    reconstruction = F.binary_cross_entropy_with_logits(logits, x)  # mean over pixels!
+    kl = kl_to_standard_normal(mu, logvar).mean()
+    return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+
+
+torch.manual_seed(SEED)
+broken = VAE(LATENT, HIDDEN).to(device)
+train(broken, digits.train_images, pixel_mean_loss, 600, seed=SEED)
+broken_terms = mean_terms(broken, digits.test_images)
+cost = broken_terms["reconstruction"]
+expected("04", digits, {"pixel mean: test reconstruction, nats per image": cost})
+
+# %%
+print(f"KL: {broken_terms['kl']:.4f} nats per image")
+print(
+    f"reconstruction: {broken_terms['reconstruction']:.1f}, average digit: {blind:.1f}"
+)
+x = test_x[:10]
+with torch.no_grad():
+    pictures = broken.decode(broken.encode(x)[0]).sigmoid()
+plots.show_images(torch.cat([x, pictures]), 10, row_labels=["image", "pixel mean"])
+
+# %% [markdown]
+# The codes say nothing, and every picture is the average digit. Dividing one term by
+# $D = 784$ multiplies the other one's weight by 784. No error, no warning. If you see one
+# blurred picture for every input, look at the reductions first.
+
+# %% [markdown]
+# ## Is this a proper likelihood?
+#
+# A Bernoulli variable is 0 or 1, and our pixels are grey. Grey values train well, but for
+# numbers that others can compare with, draw black-and-white images with the grey values as
+# probabilities. On such images the importance-weighted bound tightens the ELBO: it
+# averages over $S$ codes and climbs towards $\log p_\theta(x)$ as $S$ grows.
+
+# %%
+torch.manual_seed(SEED)
+binary = test_x[:500].bernoulli()
+for samples in (1, 10, 100):
+    nats = -bounds.importance_weighted_bound(better, binary, samples).mean().item()
+    bits = bounds.bits_per_dimension(nats, 784)
+    print(f"S = {samples:4}: {nats:6.1f} nats per image, {bits:.3f} bits per pixel")
+
+# %% [markdown]
+# These numbers must fall from top to bottom, since a tighter bound on $\log p_\theta(x)$
+# is a smaller $-\log p_\theta(x)$.
+#
+# ## Save it, load it
+#
+# Save the weights, not the object: a pickled object can run code when somebody loads it.
+# `weights_only=True` refuses anything but tensors.
+
+# %%
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder) / "vae.pt"
+    settings = {"latent_size": LATENT, "hidden": HIDDEN}
+    torch.save({"settings": settings, "weights": better.state_dict()}, path)
+    saved = torch.load(path, weights_only=True, map_location=device)
+restored = course_vae.VAE(**saved["settings"]).to(device)
+restored.load_state_dict(saved["weights"])
+assert torch.equal(restored.reconstruct(test_x[:5]), better.reconstruct(test_x[:5]))
+print("the restored model gives the same pictures")
+
+# %% [markdown]
+# ## Questions that come up
+#
+# <details><summary>Sum or mean?</summary>
+#
+# Sum over pixels and over latents, mean over the batch: that is the negative ELBO in nats
+# per image. A factor common to both terms would not matter; a factor on one of them is
+# another model.
+# </details>
+# <details><summary>Should both terms be about equal?</summary>
+#
+# No. The reconstruction term is usually several times the KL, as in the panel above.
+# </details>
+# <details><summary>May the loss be negative?</summary>
+#
+# With Bernoulli pixels in [0, 1] never: then the data are not scaled. With a Gaussian
+# density and a small standard deviation, yes.
+# </details>
+# <details><summary>Sigmoid or logits?</summary>
+#
+# The decoder returns logits and the loss uses the form with logits inside. The sigmoid is
+# for pictures only. Both together would squeeze every probability towards a half.
+# </details>
+# <details><summary>KL about 0 and one same image?</summary>
+#
+# Posterior collapse. Check the reductions first; lesson 05 has a clinic for the rest.
+# </details>
+# <details><summary>Is KL=0 not the goal?</summary>
+#
+# No. The KL to the prior measures what the code says about the image. What should be small
+# is the gap between the ELBO and the log-likelihood, and that is another KL: the one to
+# the true posterior.
+# </details>
+# <details><summary>Is one z per image enough?</summary>
+#
+# Yes. The gradient is right on average, and a batch averages the noise of its images.
+# </details>
+# <details><summary>Does eval() turn sampling off?</summary>
+#
+# Only if the code says so. `eval()` changes dropout and batch norm, and this model has
+# neither.
+# </details>
+# <details><summary>How do I make a "7"?</summary>
+#
+# A plain VAE cannot be told. Use a conditional VAE, or start from the codes of sevens.
+# </details>
+
+# %% [markdown]
+# ## Check yourself
+#
+# 1. A colleague reports a reconstruction term of 0.1 and a KL of 0.0001. What did they do,
+#    most likely?
+# 2. Why is $p(z)$ the right place to draw codes from, although no single
+#    $q_\phi(z \mid x)$ equals it?
+# 3. Two runs give 105 and 96, one on grey, one on black-and-white images. Which is better?
+#
+# <details><summary>Answers</summary>
+#
+# 1. A mean over pixels. The scale gives it away: 0.1 nats per pixel is a usual value per
+#    *pixel*, and a KL near 0 is the collapse that follows.
+# 2. Training pulls the mixture of all $q_\phi(z \mid x)$ towards the prior. A draw from the
+#    prior is, ideally, a plausible code of *some* image.
+# 3. They cannot be compared: grey images have an entropy floor, black-and-white ones do
+#    not. Compare on the same data with the same bound.
+# </details>
+
+# %% [markdown]
+# ## Exercise 04.5 · A convolutional VAE (open)
+#
+# *extension, 45 minutes*
+#
+# Write a VAE whose encoder and decoder are convolutional, and beat the better recipe at
+# **equal training time**. Give it `encode`, `decode` and `forward` with the shapes of
+# `VAE`, so that `training.fit`, `bounds.mean_terms` and the explorers accept it. Start with
+# two strided convolutions of 16 and 32 channels. Report time, steps, test $-$ELBO and
+# three seeds.
+#
+# <details><summary>Hint 1: sizes</summary>
+#
+# A stride of 2 with kernel 4 and padding 1 halves 28 to 14 and 14 to 7; the transposed
+# convolution with the same numbers doubles.
+# </details>
+# <details><summary>Hint 2: a fair comparison</summary>
+#
+# Measure seconds of both on your machine first, then choose steps so that they match.
+# </details>
+# <details><summary>Hint 3: when it does not win</summary>
+#
+# Fewer channels in the first layer, where the pictures are largest, save most time.
+# </details>
+
+# %% [markdown]
+# ## Summary
+#
+# | Formula | Function |
+# |---|---|
+# | $z = \mu + \sigma\varepsilon$ | `distributions.reparameterize` |
+# | $\log p_\theta(x \mid z)$, Bernoulli pixels | `distributions.bernoulli_log_likelihood` |
+# | $\mathrm{KL}(q_\phi(z \mid x) \Vert \mathcal N(0, I))$ | `distributions.kl_to_standard_normal` |
+# | $-\mathrm{ELBO}$ of a batch | `vae.vae_loss` |
+# | $-\mathrm{ELBO}$ of a data set | `bounds.mean_terms` |
+# | the loop | `training.fit` |
+#
+# **Sources.** Kingma and Welling, *Auto-encoding variational Bayes* (arXiv:1312.6114),
+# section 2, equation 10, Appendices B and C. Burda, Grosse and Salakhutdinov,
+# *Importance weighted autoencoders* (arXiv:1509.00519), equation 8. Heusel et al. (arXiv:
+# 1706.08500), equation 6, for the Frechet distance. The seed recipe is the `vae` folder of
+# the repository pytorch/examples. Loshchilov and Hutter (arXiv:1608.03983), equation 5.

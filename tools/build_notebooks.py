@@ -1,0 +1,294 @@
+"""Build the notebooks from the lessons: lessons/NN_name.py -> notebooks/NN_name.ipynb.
+
+    python tools/build_notebooks.py [--force] [--no-run] [NN ...]
+
+writes, for each lesson (or those whose numbers are given), the learner's notebook, with
+stubs in place of the solutions, and notebooks/solutions/NN_name.ipynb, and executes
+both. A notebook that is up to date is left alone. A notebook whose cells somebody edited
+is never overwritten: the command says so and stops.
+"""
+
+import argparse
+import copy
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSONS, NOTEBOOKS = ROOT / "lessons", ROOT / "notebooks"
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+SIZE_LIMIT = 600 * 1024
+WIDGET = "application/vnd.jupyter.widget-view+json"
+KERNEL = {
+    "display_name": "Python 3 (ipykernel)",
+    "language": "python",
+    "name": "python3",
+}
+
+SETUP = """\
+# Set-up: finds the course's helpers. On Colab it fetches them first (a few seconds).
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+REPOSITORY, BRANCH = "{repository}", "main"
+if find_spec("vae_helpers") is None:
+    places = [Path.cwd(), *Path.cwd().parents, Path("/content/vae-course")]
+    if "google.colab" in sys.modules and not places[-1].exists():
+        command = ["git", "clone", "-q", "--depth=1", f"--branch={{BRANCH}}", REPOSITORY]
+        quiet = {{**os.environ, "GIT_TERMINAL_PROMPT": "0"}}
+        subprocess.run([*command, str(places[-1])], check=True, env=quiet)
+    home = next((p for p in places if (p / "vae_helpers").is_dir()), None)
+    if home is None:
+        raise ModuleNotFoundError(
+            "The package vae_helpers is not here. Open this notebook inside the "
+            "course's folder, or install it there with: pip install -e ."
+        )
+    sys.path.insert(0, str(home))"""
+
+
+def course() -> dict:
+    """lessons/course.toml, with the repository's address from pyproject.toml."""
+    table = tomllib.loads((LESSONS / "course.toml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    table["repository"] = project["project"]["urls"]["Repository"]
+    return table
+
+
+def links(repository: str, path: str) -> dict[str, str]:
+    """Addresses that open a notebook on Colab and on Binder."""
+    slug = repository.removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{slug}/blob/main/{path}"
+    binder = f"https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/{path}"
+    return {"colab": colab, "binder": binder}
+
+
+def _header(lesson: dict, table: dict, solved: bool) -> str:
+    stem = lesson["stem"]
+    folder = "notebooks/solutions" if solved else "notebooks"
+    address = links(table["repository"], f"{folder}/{stem}.ipynb")
+    twin = f"../{stem}.ipynb" if solved else f"solutions/{stem}.ipynb"
+    needs = ", ".join(f"lesson {n}" for n in lesson["needs"]) or "nothing before it"
+    return (
+        f"[Open in Colab]({address['colab']}) · [Open in Binder]({address['binder']}) · "
+        f"[{'without' if solved else 'with'} solutions]({twin})\n\n"
+        f"**You need:** {needs}. **Reading:** about {lesson['read']} minutes. "
+        f"**Exercises:** about {lesson['exercise_minutes']} minutes."
+    )
+
+
+def _footer(lesson: dict, table: dict) -> str:
+    stems = [other["stem"] for other in table["lesson"]]
+    after = stems[stems.index(lesson["stem"]) + 1 :][:1]
+    onward = (
+        f"**Next:** [{after[0].replace('_', ' ')}]({after[0]}.ipynb). " if after else ""
+    )
+    return (
+        f"---\n\n{onward}Text and figures: CC BY 4.0; code: BSD-3-Clause. This notebook "
+        f"is built from `lessons/{lesson['stem']}.py`; edit that file, not this one."
+    )
+
+
+def to_stub(source: str) -> str:
+    """Replace every marked solution by a line that raises NotImplementedError."""
+    lines, inside = [], False
+    for line in source.splitlines():
+        if BEGIN in line:
+            indent = line[: len(line) - len(line.lstrip())]
+            lines += [f"{indent}# YOUR CODE HERE", f"{indent}raise NotImplementedError"]
+            inside = True
+        elif END in line:
+            inside = False
+        elif not inside:
+            lines.append(line)
+    if inside:
+        raise ValueError(f"{BEGIN} without {END}:\n{source}")
+    return "\n".join(lines)
+
+
+def to_solved(source: str) -> str:
+    """Leave the solution, take out its markers."""
+    lines = source.splitlines()
+    return "\n".join(line for line in lines if BEGIN not in line and END not in line)
+
+
+def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
+    """The inputs of one notebook, without outputs."""
+    source = jupytext.read(LESSONS / f"{lesson['stem']}.py")
+    cells = source.cells
+    title, rest = cells[0].source.split("\n", 1)
+    cells[0].source = f"{title}\n\n{_header(lesson, table, solved)}\n\n{rest.strip()}"
+    setup = nbformat.v4.new_code_cell(SETUP.format(repository=table["repository"]))
+    setup.metadata["tags"] = ["setup"]
+    cells.insert(1, setup)
+    cells.append(nbformat.v4.new_markdown_cell(_footer(lesson, table)))
+    seen: dict[str, int] = {}
+    for cell in cells:
+        if cell.cell_type == "code":
+            cell.source = (to_solved if solved else to_stub)(cell.source)
+            cell.outputs, cell.execution_count = [], None
+        text = f"{cell.cell_type}\n{cell.source}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        seen[digest] = seen.get(digest, -1) + 1
+        cell.id = digest + (f"-{seen[digest]}" if seen[digest] else "")
+        cell.metadata = NotebookNode(
+            {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
+        )
+    book = nbformat.v4.new_notebook(cells=cells)
+    book.nbformat_minor = 5
+    book.metadata = NotebookNode({"kernelspec": KERNEL})
+    return book
+
+
+def inputs(book: NotebookNode) -> list[list[str]]:
+    """What a learner or an author can edit: kind and text of every cell."""
+    return [[cell.cell_type, cell.source] for cell in book.cells]
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def helpers_digest(number: str) -> str:
+    """Changes when the code behind a lesson's outputs changes."""
+    files = sorted((ROOT / "vae_helpers").rglob("*.py"))
+    other = re.compile(rf"lesson(?!{number})\d\d\.py$")
+    texts = [f.read_text(encoding="utf-8") for f in files if not other.search(f.name)]
+    return _digest(texts)
+
+
+def target(lesson: dict, solved: bool) -> Path:
+    """Where a built notebook lies."""
+    folder = NOTEBOOKS / "solutions" if solved else NOTEBOOKS
+    return folder / f"{lesson['stem']}.ipynb"
+
+
+def state(book: NotebookNode, path: Path, number: str) -> str:
+    """ "current", "old" or "missing" for a built notebook, or "edited" by a person."""
+    if not path.exists():
+        return "missing"
+    built = nbformat.read(path, as_version=4)
+    mark = built.metadata.get("vae_course", {})
+    if mark.get("inputs") != _digest(inputs(built)):
+        return "edited"
+    same = inputs(built) == inputs(book) and mark.get("helpers") == helpers_digest(
+        number
+    )
+    return "current" if same else "old"
+
+
+def execute(book: NotebookNode, folder: Path) -> float:
+    """Run all cells in place, as a learner would, and return the seconds it took."""
+    start = time.monotonic()
+    client = NotebookClient(
+        book, timeout=900, resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute()
+    return time.monotonic() - start
+
+
+def clean(book: NotebookNode) -> None:
+    """Take out of the outputs what only a running kernel can use, and timestamps."""
+    book.metadata.pop("widgets", None)
+    book.metadata.pop("language_info", None)
+    for cell in book.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+
+
+def complaints(book: NotebookNode) -> list[str]:
+    """What must not stand in a published notebook: warnings, paths, missed bands."""
+    found = []
+    for cell in book.cells:
+        for output in cell.get("outputs", []):
+            text = json.dumps(output.get("data", output.get("text", "")))
+            if output.output_type == "stream" and output.name == "stderr":
+                found.append(f"something on stderr: {output.text.strip()[:200]}")
+            if str(ROOT) in text or re.search(r"/(home|Users|root|tmp)/\w", text):
+                found.append(f"a path of this machine: {text[:200]}")
+            if "outside the band" in text:
+                found.append(f"a number outside its band: {text[:300]}")
+    return found
+
+
+def build(lesson: dict, table: dict, *, solved: bool, force: bool, run: bool) -> float:
+    """Write one notebook if it is not current; return the seconds it ran, or 0."""
+    book, path = make_notebook(lesson, table, solved=solved), target(lesson, solved)
+    name, number = path.relative_to(ROOT), lesson["stem"][:2]
+    found = state(book, path, number)
+    if found == "edited":
+        raise SystemExit(
+            f"{name} was edited by hand and is left as it is. If the edit is yours as an "
+            f"author, make it in lessons/{lesson['stem']}.py; to build again, move the "
+            "notebook away first."
+        )
+    if found == "current" and not force:
+        print(f"{name}: up to date")
+        return 0.0
+    print(f"{name}: {found}, building", flush=True)
+    untouched = copy.deepcopy(inputs(book))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seconds = execute(book, path.parent) if run else 0.0
+    clean(book)
+    book.metadata["vae_course"] = {
+        "generated_from": f"lessons/{lesson['stem']}.py",
+        "helpers": helpers_digest(number),
+        "inputs": _digest(untouched),
+    }
+    nbformat.validate(book)
+    wrong = complaints(book)
+    part = path.with_suffix(".part")
+    nbformat.write(book, part)
+    if wrong:
+        raise SystemExit(
+            f"{name} is not published (see {part.name}):\n" + "\n".join(wrong)
+        )
+    os.replace(part, path)
+    size = path.stat().st_size
+    if size > SIZE_LIMIT:
+        raise SystemExit(f"{name} has {size // 1024} KB, over {SIZE_LIMIT // 1024} KB")
+    print(f"{name}: {seconds:.0f} s, {size // 1024} KB", flush=True)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("numbers", nargs="*", help="lessons such as 04; all if none")
+    parser.add_argument("--force", action="store_true", help="also what is up to date")
+    parser.add_argument("--no-run", action="store_true", help="write without outputs")
+    options = parser.parse_args()
+    table = course()
+    timings_file = LESSONS / "timings.json"
+    for lesson in table["lesson"]:
+        if options.numbers and lesson["stem"][:2] not in options.numbers:
+            continue
+        for solved in (False, True):
+            seconds = build(
+                lesson,
+                table,
+                solved=solved,
+                force=options.force,
+                run=not options.no_run,
+            )
+            if seconds and not solved:
+                timings = json.loads(timings_file.read_text(encoding="utf-8"))
+                timings[lesson["stem"]] = round(seconds)
+                text = json.dumps(timings, indent=2, sort_keys=True) + "\n"
+                timings_file.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

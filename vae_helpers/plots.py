@@ -1,0 +1,150 @@
+"""Figures of the course: one style, colour-blind safe, labelled axes, white background."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+# Okabe & Ito's palette; line styles and markers give the second cue beside colour.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+LINES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
+# Ten colours for ten classes, each also marked by its digit.
+CLASS_COLOURS = COLOURS + ["#882255", "#999933", "#888888"]
+
+
+def style() -> None:
+    """Set the course's look for all figures that follow; calling it twice is harmless."""
+    plt.rcParams.update(
+        {
+            "axes.grid": True,
+            "axes.prop_cycle": cycler(color=COLOURS, linestyle=LINES),
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlesize": 11,
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 100,
+            "figure.facecolor": "white",
+            "font.size": 10,
+            "grid.alpha": 0.3,
+            "image.cmap": "gray",
+            "image.interpolation": "nearest",
+            "legend.frameon": False,
+            "savefig.facecolor": "white",
+        }
+    )
+
+
+def _as_numpy(x: Tensor) -> np.ndarray:
+    return torch.as_tensor(x).detach().cpu().float().numpy()
+
+
+def tile(images: Tensor, columns: int) -> np.ndarray:
+    """(N, 1, H, W) images -> one picture (rows * H, columns * W), row by row.
+
+    Raises:
+        ValueError: N is not a multiple of columns.
+    """
+    pictures = _as_numpy(images)
+    n, _, height, width = pictures.shape
+    if n % columns:
+        raise ValueError(f"{n} images do not fill rows of {columns}")
+    grid = pictures.reshape(n // columns, columns, height, width)
+    return grid.transpose(0, 2, 1, 3).reshape(-1, columns * width)
+
+
+def show_images(
+    images: Tensor,
+    columns: int,
+    *,
+    title: str = "",
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    width: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw images as one grid, row by row.
+
+    Args:
+        images: (N, 1, H, W), uint8 or floats; floats are shown from 0 (black) to 1.
+        columns: images in a row; N must be a multiple of it.
+        title, row_labels, column_labels: text beside the grid.
+        width: of the figure in inches; None takes 0.65 for each column.
+        ax: where to draw; None makes a figure.
+    """
+    if ax is None:
+        across = width or max(3.0, 0.65 * columns + (1.2 if row_labels else 0))
+        rows = len(images) // columns
+        down = 0.65 * rows * (across / (0.65 * columns)) if width else 0.65 * rows
+        down += 0.4 * bool(title) + 0.3 * bool(column_labels)
+        ax = plt.figure(figsize=(across, max(down, 0.9))).add_subplot()
+    top = 255 if images.dtype == torch.uint8 else 1
+    ax.imshow(tile(images, columns), vmin=0, vmax=top, aspect="equal")
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    height, side = images.shape[-2:]
+    ax.set_xticks([side * (i + 0.5) for i in range(len(column_labels))], column_labels)
+    ax.set_yticks([height * (i + 0.5) for i in range(len(row_labels))], row_labels)
+    ax.tick_params(length=0)
+    if column_labels:
+        ax.xaxis.tick_top()
+    ax.set_title(title)
+    return ax
+
+
+def show_curves(
+    steps: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+    *,
+    title: str = "",
+    xlabel: str = "training step",
+    ylabel: str = "nats per image",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw named curves over common steps, each with a colour and a line style."""
+    ax = ax or plt.figure(figsize=(5.5, 3.4)).add_subplot()
+    for name, values in curves.items():
+        ax.plot(steps, values, label=name)
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    ax.legend()
+    return ax
+
+
+def show_codes(codes: Tensor, labels: Tensor, *, title: str = "", ax=None) -> Axes:
+    """Scatter 2-D codes; each class has a colour and its number at its median.
+
+    Raises:
+        ValueError: codes are not (N, 2).
+    """
+    if codes.ndim != 2 or codes.shape[1] != 2:
+        raise ValueError(f"need codes of shape (N, 2), got {tuple(codes.shape)}")
+    ax = ax or plt.figure(figsize=(5, 4.6)).add_subplot()
+    points, classes = _as_numpy(codes), torch.as_tensor(labels).numpy()
+    for value in np.unique(classes):
+        own, colour = points[classes == value], CLASS_COLOURS[value % 10]
+        ax.scatter(*own.T, s=7, color=colour, alpha=0.5, linewidths=0)
+    for value in np.unique(classes):
+        middle = np.median(points[classes == value], axis=0)
+        box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "black", "lw": 0.8}
+        ax.text(*middle, str(value), ha="center", va="center", bbox=box, fontsize=9)
+    ax.set(title=title, xlabel="code, dimension 1", ylabel="code, dimension 2")
+    return ax
+
+
+def square_of_codes(limit: float, side: int) -> Tensor:
+    """(side * side, 2) codes on a square grid from -limit to limit.
+
+    In picture order: the first row is the top, the first column the left.
+    """
+    line = torch.linspace(-limit, limit, side)
+    y, x = torch.meshgrid(line.flip(0), line, indexing="ij")
+    return torch.stack([x, y], dim=-1).reshape(-1, 2)
+
+
+def close_all(figure: Figure | None = None) -> None:
+    """Close a figure, or all, so that a notebook does not show it a second time."""
+    plt.close(figure or "all")

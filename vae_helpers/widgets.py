@@ -1,0 +1,99 @@
+"""One live figure with controls, for JupyterLab (ipywidgets 8) and Colab (7.7.1)."""
+
+import io
+from collections.abc import Callable, Mapping
+
+import ipywidgets
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+def slider(
+    label: str,
+    low: float,
+    high: float,
+    value: float = 0.0,
+    step: float = 0.05,
+    *,
+    whole: bool = False,
+) -> ipywidgets.Widget:
+    """A labelled slider that reports while it moves; arrow keys move it by `step`.
+
+    With whole=True it gives whole numbers.
+    """
+    kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    return kind(
+        value=value,
+        min=low,
+        max=high,
+        step=step,
+        description=label,
+        continuous_update=True,
+        style={"description_width": "9em"},
+        layout=ipywidgets.Layout(width="26em"),
+    )
+
+
+def choice(label: str, options: list) -> ipywidgets.Dropdown:
+    """A labelled list to choose one of several options from."""
+    return ipywidgets.Dropdown(
+        options=options, description=label, style={"description_width": "9em"}
+    )
+
+
+def toggle(label: str, options: list[str]) -> ipywidgets.ToggleButtons:
+    """Labelled buttons, one of which is pressed."""
+    return ipywidgets.ToggleButtons(
+        options=options, description=label, style={"description_width": "9em"}
+    )
+
+
+def render(figure: Figure) -> bytes:
+    """A figure as PNG bytes, drawn without pyplot."""
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()
+
+
+def explore(
+    draw: Callable[..., str],
+    controls: Mapping[str, ipywidgets.Widget],
+    *,
+    width: float = 5.0,
+    height: float = 3.0,
+) -> ipywidgets.VBox:
+    """A picture that follows its controls, without flicker.
+
+    Args:
+        draw: called as draw(figure, **values) with an empty figure and the controls'
+            values by name; it draws and returns one sentence that says what is seen.
+            The sentence is shown below the picture, where a screen reader finds it.
+        controls: name -> widget with a `value`.
+        width, height: of the picture in inches.
+
+    Returns:
+        A box to end a cell with. An error in draw is shown below the picture; the last
+        good picture stays.
+    """
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    picture = ipywidgets.Image(
+        format="png", layout=ipywidgets.Layout(width=f"{100 * width:.0f}px")
+    )
+    sentence = ipywidgets.Label()
+
+    def redraw(_change=None) -> None:
+        figure.clear()
+        try:
+            with torch.inference_mode():
+                text = draw(figure, **{n: c.value for n, c in controls.items()})
+        except Exception as error:
+            sentence.value = f"{type(error).__name__}: {error}"
+            return
+        picture.value = render(figure)
+        sentence.value = text or ""
+
+    for control in controls.values():
+        control.observe(redraw, names="value")
+    redraw()
+    return ipywidgets.VBox([*controls.values(), picture, sentence])
