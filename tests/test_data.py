@@ -1,6 +1,7 @@
 """Tests of vae_helpers.data; every server runs on this computer, no test needs more."""
 
 import _thread
+import gc
 import gzip
 import hashlib
 import os
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import data_servers as servers
@@ -19,6 +21,10 @@ import torch
 
 from vae_helpers import data
 from vae_helpers.data import DataUnavailableError, load_images, to_unit_interval
+
+# torchvision keeps the errors of its mirrors, and with them closed sockets, until they
+# are collected as garbage, in whatever code then runs.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 REAL_DATA = os.environ.get("VAE_COURSE_DATA")
 COUNTS = {"train": 12, "t10k": 5}
@@ -69,14 +75,22 @@ def is_tiny(images: data.ImageData) -> bool:
     return images.is_full
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_garbage_for_other_tests():
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
 @pytest.fixture(autouse=True)
 def alone(monkeypatch, tmp_path):
-    """No setting, cache, proxy or session folder of this computer is used."""
+    """No setting, cache, proxy or temporary folder of this computer is used."""
     for setting in SETTINGS:
         monkeypatch.delenv(f"VAE_COURSE_{setting}", raising=False)
     monkeypatch.setenv("VAE_COURSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(data, "_session_folders", [])
+    monkeypatch.setattr(data, "_temporary_folders", [])
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
 
@@ -104,8 +118,8 @@ def set_mirrors(monkeypatch, tiny):
 
 @pytest.fixture
 def short_limits(monkeypatch):
-    monkeypatch.setattr(data, "SILENCE_SECONDS", 0.3)
-    monkeypatch.setattr(data, "STALL_SECONDS", 0.6)
+    monkeypatch.setattr(data, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(data, "STALL_SECONDS", 1.0)
 
 
 @pytest.fixture
@@ -135,8 +149,13 @@ def sockets(monkeypatch) -> list:
     return attempts
 
 
-def download_threads() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name == "vae-course-download"]
+def no_download_goes_on() -> bool:
+    """True when every download thread ends by itself within a moment."""
+    threads = [t for t in threading.enumerate() if t.name == "vae-course-download"]
+    for thread in threads:
+        thread.join(1)
+    # Not is_alive(), which can be wrong after an interrupted join.
+    return not set(threads) & set(threading.enumerate())
 
 
 def left_overs(folder: Path) -> list[Path]:
@@ -311,7 +330,7 @@ def test_cache_folder_of_each_platform(
     assert folder == tmp_path / expected
 
 
-def test_without_a_home_folder_a_session_folder_is_used(monkeypatch, tmp_path):
+def test_without_a_home_folder_a_temporary_folder_is_used(monkeypatch, tmp_path):
     monkeypatch.delenv("VAE_COURSE_CACHE")
 
     def no_home(path: Path) -> Path:
@@ -367,10 +386,10 @@ def test_the_next_mirror_is_tried(bad, set_mirrors, short_limits, tmp_path, only
         set_mirrors(first, second)
         started = time.monotonic()
         assert is_tiny(load_images())
-    assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 10
+        assert no_download_goes_on()
     assert only_line() == "MNIST: 12 training and 5 test images (downloaded)."
     assert left_overs(tmp_path) == []
-    assert download_threads() == []
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
@@ -436,13 +455,13 @@ def test_a_cache_that_cannot_be_made(set_mirrors, monkeypatch, tmp_path, only_li
         set_mirrors(address)
         assert is_tiny(load_images())
     assert only_line() == (
-        "MNIST: 12 training and 5 test images (downloaded; for this session only: the"
-        " cache folder is not writable)."
+        "MNIST: 12 training and 5 test images (downloaded; kept only until Python ends:"
+        " the cache folder is read-only)."
     )
     images = load_images()
     assert is_tiny(images) and images.source == "cached"
     only_line()
-    (folder,) = data._session_folders
+    (folder,) = data._temporary_folders
     ((remove, *arguments), named), *others = at_exit
     remove(*arguments, **named)
     assert not folder.exists() and not others
@@ -467,7 +486,7 @@ def test_a_cache_that_refuses_files(
     with servers.good(PACKED) as address:
         set_mirrors(address)
         assert is_tiny(load_images())
-    assert "(downloaded; for this session only: the cache folder" in only_line()
+    assert "(downloaded; kept only until Python ends" in only_line()
     assert not (cache / "MNIST" / "raw" / TRAIN_IMAGES).exists()
 
 
@@ -494,7 +513,8 @@ def test_the_sample_stands_in(
         set_mirrors(first, second)
         started = time.monotonic()
         images = load_images()
-    assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 10
+        assert no_download_goes_on()
     assert (sys.stdout, sys.stderr, socket.getdefaulttimeout()) == before
     assert not images.is_full and len(images.train_images) == 4_000
     assert only_line() == (
@@ -516,10 +536,10 @@ def test_the_time_for_the_download_is_kept_while_bytes_come(
             started = time.monotonic()
             images = load_images()
             took = time.monotonic() - started
+            assert no_download_goes_on()
     assert not images.is_full
-    assert 1.5 <= took < 4
+    assert 1.5 <= took < 10
     assert "the download failed: it took longer than 1.5 s)" in only_line()
-    assert download_threads() == []
 
 
 def test_an_interrupted_download_leaves_nothing(set_mirrors, short_limits, tmp_path):
@@ -537,8 +557,8 @@ def test_an_interrupted_download_leaves_nothing(set_mirrors, short_limits, tmp_p
         with pytest.raises(KeyboardInterrupt):
             load_images()
         thread.join()
+        assert no_download_goes_on()
     assert (sys.stdout, sys.stderr, socket.getdefaulttimeout()) == before
-    assert download_threads() == []
     assert list((tmp_path / "cache").iterdir()) == []
     with servers.good(PACKED) as address:
         set_mirrors(address)

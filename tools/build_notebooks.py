@@ -9,8 +9,10 @@ is never overwritten: the command says so and stops.
 """
 
 import argparse
+import base64
 import copy
 import hashlib
+import io
 import json
 import os
 import re
@@ -23,6 +25,7 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS, NOTEBOOKS = ROOT / "lessons", ROOT / "notebooks"
@@ -199,6 +202,15 @@ def execute(book: NotebookNode, folder: Path) -> float:
     return time.monotonic() - start
 
 
+def smaller(png: str) -> str:
+    """Base64 PNG -> the same picture with a palette of 256 colours, if that is smaller."""
+    buffer = io.BytesIO()
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    picture = picture.quantize(256, dither=Image.Dither.NONE)
+    picture.save(buffer, format="png", optimize=True)
+    return min(base64.b64encode(buffer.getvalue()).decode(), png, key=len)
+
+
 def clean(book: NotebookNode) -> None:
     """Take out of the outputs what only a running kernel can use, and timestamps."""
     book.metadata.pop("widgets", None)
@@ -207,6 +219,9 @@ def clean(book: NotebookNode) -> None:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    output.data["image/png"] = smaller(output.data["image/png"])
 
 
 def complaints(book: NotebookNode) -> list[str]:

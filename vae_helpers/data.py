@@ -44,7 +44,7 @@ SILENCE_SECONDS = 5.0  # one connect or read that brings nothing fails after thi
 STALL_SECONDS = 10.0  # a mirror is left when its files do not grow for this long
 DOWNLOAD_SECONDS = 60.0  # all mirrors together; VAE_COURSE_DOWNLOAD_SECONDS changes it
 
-_session_folders: list[Path] = []
+_temporary_folders: list[Path] = []
 # Hiding output and limiting sockets act on the whole process: two threads would mix up
 # what to put back.
 _one_at_a_time = threading.Lock()
@@ -247,11 +247,11 @@ def _cache_folder() -> Path:
     try:
         return Path(base).expanduser().absolute() / "vae-course"
     except RuntimeError:  # a user without a home folder, as some containers have
-        return _session_folder()
+        return _temporary_folder()
 
 
 def _from_cache(name: str, notes: list[str]) -> ImageData | None:
-    for folder in (_cache_folder(), *_session_folders):
+    for folder in (_cache_folder(), *_temporary_folders):
         if os.path.isdir(folder / name):
             try:
                 return _read_folder(name, folder, "cached")
@@ -323,28 +323,28 @@ def _try_mirrors(dataset: type, seconds: float, notes: list[str]) -> ImageData:
                 reasons.append(str(error))
                 continue
             is_kept = _keep(Path(temporary, name, "raw"), keep_in / name / "raw")
-        if not is_kept or keep_in in _session_folders:
-            notes.append("for this session only: the cache folder is not writable")
+        if not is_kept or keep_in in _temporary_folders:
+            notes.append("kept only until Python ends: the cache folder is read-only")
         return data
     raise _SourceError(", then ".join(dict.fromkeys(reasons)))
 
 
 def _folder_to_keep_in() -> Path:
-    """The cache folder, or a folder for this session where that is not writable."""
+    """The cache folder, or a temporary one where that is not writable."""
     with contextlib.suppress(OSError):
         cache = _cache_folder()
         cache.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=cache).close()
         return cache
-    return _session_folder()
+    return _temporary_folder()
 
 
-def _session_folder() -> Path:
-    """A temporary folder that is removed when Python ends; one for each session."""
-    if not _session_folders:
-        _session_folders.append(Path(tempfile.mkdtemp(prefix="vae-course-")))
-        atexit.register(shutil.rmtree, _session_folders[0], ignore_errors=True)
-    return _session_folders[0]
+def _temporary_folder() -> Path:
+    """One temporary folder for this run of Python, removed when it ends."""
+    if not _temporary_folders:
+        _temporary_folders.append(Path(tempfile.mkdtemp(prefix="vae-course-")))
+        atexit.register(shutil.rmtree, _temporary_folders[0], ignore_errors=True)
+    return _temporary_folders[0]
 
 
 def _keep(downloaded: Path, target: Path) -> bool:
@@ -364,37 +364,40 @@ def _keep(downloaded: Path, target: Path) -> bool:
 
 def _fetch(dataset: type, folder: Path, deadline: float) -> None:
     """Let torchvision download into `folder`, in a thread that can be given up."""
-    outcome: list[Exception | None] = []
+    outcome: list[str] = []  # nothing while it runs, then why it failed or ""
+    ended = threading.Event()
 
     def work() -> None:
         try:
             dataset(str(folder), download=True)
-            outcome.append(None)
+            outcome.append("")
         except SystemExit:
             pass  # from _stop
         except Exception as error:
-            outcome.append(error)
+            outcome.append(_in_words(error))
+        finally:
+            ended.set()
 
     # A thread, not a process: a second Python would load torch and torchvision again,
     # which takes longer and more memory than a small hosted machine can spare.
     worker = threading.Thread(target=work, name="vae-course-download", daemon=True)
     worker.start()
     try:
-        _wait(worker, folder, deadline)
+        _wait(ended, folder, deadline)
     finally:
-        _stop(worker)
+        _stop(worker, ended)
     if not outcome:
         raise _SourceError("the server did not answer, or too slowly")
-    if outcome[0] is not None:
-        raise _SourceError(_in_words(outcome[0]))
+    if outcome[0]:
+        raise _SourceError(outcome[0])
 
 
-def _wait(worker: threading.Thread, folder: Path, deadline: float) -> None:
-    """Return when the worker ends, the time is up, or its files no longer grow."""
+def _wait(ended: threading.Event, folder: Path, deadline: float) -> None:
+    """Return when the worker has ended, time is up, or its files no longer grow."""
     size, grew_at = 0, time.monotonic()
-    while worker.is_alive() and time.monotonic() < deadline:
-        # Short waits, because Windows notices Ctrl-C only between them.
-        worker.join(0.05)
+    # Short waits, because Windows notices Ctrl-C only between them. An event, because
+    # Python 3.11 takes a thread for ended when Ctrl-C interrupts a join.
+    while not ended.wait(0.05) and time.monotonic() < deadline:
         new_size = sum(path.stat().st_size for path in folder.rglob("*-ubyte*"))
         if new_size != size:
             size, grew_at = new_size, time.monotonic()
@@ -402,16 +405,16 @@ def _wait(worker: threading.Thread, folder: Path, deadline: float) -> None:
             return
 
 
-def _stop(worker: threading.Thread) -> None:
+def _stop(worker: threading.Thread, ended: threading.Event) -> None:
     """End the worker once the read that it waits for returns or reaches its limit."""
-    if worker.is_alive():
+    if not ended.is_set():
         # Nothing kills a thread, but an exception can be raised in it; torchvision lets
         # SystemExit pass. Left alone, the thread would stay for as long as a server
         # sends single bytes.
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit)
         )
-        worker.join(SILENCE_SECONDS + 1)
+        ended.wait(SILENCE_SECONDS + 1)
 
 
 def _in_words(error: Exception) -> str:

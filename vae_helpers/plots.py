@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
 # Okabe & Ito's palette; line styles and markers give the second cue beside colour.
@@ -66,7 +65,7 @@ def show_images(
     column_labels: Sequence[str] = (),
     width: float | None = None,
     ax: Axes | None = None,
-) -> Axes:
+) -> None:
     """Draw images as one grid, row by row.
 
     Args:
@@ -93,7 +92,6 @@ def show_images(
     if column_labels:
         ax.xaxis.tick_top()
     ax.set_title(title)
-    return ax
 
 
 def show_curves(
@@ -104,17 +102,16 @@ def show_curves(
     xlabel: str = "training step",
     ylabel: str = "nats per image",
     ax: Axes | None = None,
-) -> Axes:
+) -> None:
     """Draw named curves over common steps, each with a colour and a line style."""
     ax = ax or plt.figure(figsize=(5.5, 3.4)).add_subplot()
     for name, values in curves.items():
         ax.plot(steps, values, label=name)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     ax.legend()
-    return ax
 
 
-def show_codes(codes: Tensor, labels: Tensor, *, title: str = "", ax=None) -> Axes:
+def show_codes(codes: Tensor, labels: Tensor, *, title: str = "", ax=None) -> None:
     """Scatter 2-D codes; each class has a colour and its number at its median.
 
     Raises:
@@ -132,7 +129,6 @@ def show_codes(codes: Tensor, labels: Tensor, *, title: str = "", ax=None) -> Ax
         box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "black", "lw": 0.8}
         ax.text(*middle, str(value), ha="center", va="center", bbox=box, fontsize=9)
     ax.set(title=title, xlabel="code, dimension 1", ylabel="code, dimension 2")
-    return ax
 
 
 def square_of_codes(limit: float, side: int) -> Tensor:
@@ -143,8 +139,3 @@ def square_of_codes(limit: float, side: int) -> Tensor:
     line = torch.linspace(-limit, limit, side)
     y, x = torch.meshgrid(line.flip(0), line, indexing="ij")
     return torch.stack([x, y], dim=-1).reshape(-1, 2)
-
-
-def close_all(figure: Figure | None = None) -> None:
-    """Close a figure, or all, so that a notebook does not show it a second time."""
-    plt.close(figure or "all")

@@ -5,29 +5,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from vae_helpers.checks.core import Wrong, check, compare
+from vae_helpers.checks.layers import Layer, then
 
 CASES = 40
-
-
-class _Layer(nn.Module):
-    """A linear layer that says, in words, when its input has the wrong width."""
-
-    def __init__(
-        self, inputs: int, outputs: int, name: str, relu: bool = False
-    ) -> None:
-        super().__init__()
-        self.linear, self.name, self.relu = nn.Linear(inputs, outputs), name, relu
-
-    def forward(self, x):
-        width = self.linear.in_features
-        if x.ndim != 2 or x.shape[1] != width:
-            raise Wrong(
-                f"`{self.name}` got a tensor of shape {tuple(x.shape)}; it takes "
-                f"(B, {width}). Flatten images to (B, D) first, and give the two output "
-                "layers what `body` returns."
-            )
-        y = self.linear(x)
-        return y.relu() if self.relu else y
 
 
 def _networks() -> list[tuple]:
@@ -37,8 +17,8 @@ def _networks() -> list[tuple]:
     for number in range(CASES):
         b, c, h, w = 1 + number % 4, 1 + number % 2, 3, 2 + number % 3
         hidden, z = 6, 1 + number % 5
-        body = _Layer(c * h * w, hidden, "body", relu=True)
-        layers = _Layer(hidden, z, "to_mu"), _Layer(hidden, z, "to_logvar")
+        body = Layer(c * h * w, hidden, "body", relu=True)
+        layers = Layer(hidden, z, "to_mu"), Layer(hidden, z, "to_logvar")
         found.append((torch.rand(b, c, h, w), body, *layers))
     return found
 
@@ -50,7 +30,7 @@ def _decoders() -> list[tuple]:
     for number in range(CASES):
         shape = (1 + number % 2, 3, 2 + number % 3)
         z = torch.randn(1 + number % 4, 2)
-        decoder = _Layer(2, shape[0] * shape[1] * shape[2], "decoder")
+        decoder = Layer(2, shape[0] * shape[1] * shape[2], "decoder")
         found.append((z, decoder, shape))
     return found
 
@@ -64,53 +44,48 @@ def _decode(z, decoder, shape):
     return decoder(z).unflatten(1, shape)
 
 
-def _then(function, change):
-    """The same function with its result changed: a short way to write a mistake."""
-    return lambda *arguments: change(function(*arguments))
-
-
 ENCODE_MISTAKES = [
     (
-        _then(_encode, lambda r: (r[1], r[0])),
+        then(_encode, lambda r: (r[1], r[0])),
         "`encode` returns logvar first; needed is mu, then logvar.",
     ),
     (
-        _then(_encode, lambda r: (r[0], r[0])),
+        then(_encode, lambda r: (r[0], r[0])),
         "Both results of `encode` come from `to_mu`: the second needs `to_logvar`.",
     ),
     (
-        _then(_encode, lambda r: (r[1], r[1])),
+        then(_encode, lambda r: (r[1], r[1])),
         "Both results of `encode` come from `to_logvar`: the first needs `to_mu`.",
     ),
     (
-        _then(_encode, lambda r: (r[0].relu(), r[1].relu())),
+        then(_encode, lambda r: (r[0].relu(), r[1].relu())),
         "There is a ReLU behind mu and logvar. Both may be negative: leave it out.",
     ),
     (
-        _then(_encode, lambda r: (r[0], r[1].relu())),
+        then(_encode, lambda r: (r[0], r[1].relu())),
         "There is a ReLU behind logvar: the standard deviation could never be below 1.",
     ),
     (
-        _then(_encode, lambda r: (r[0], r[1].exp())),
+        then(_encode, lambda r: (r[0], r[1].exp())),
         "You return exp(logvar), the variance. Return the log-variance itself.",
     ),
     (
-        _then(_encode, lambda r: (r[0], torch.exp(0.5 * r[1]))),
+        then(_encode, lambda r: (r[0], torch.exp(0.5 * r[1]))),
         "You return sigma. Return the log-variance; sigma is computed where it is needed.",
     ),
     (
-        _then(_encode, lambda r: (r[0].detach(), r[1].detach())),
+        then(_encode, lambda r: (r[0].detach(), r[1].detach())),
         "No gradient reaches the encoder: something is detached or inside no_grad.",
     ),
 ]
 DECODE_MISTAKES = [
     (
-        _then(_decode, torch.sigmoid),
+        then(_decode, torch.sigmoid),
         "`decode` applies a sigmoid. Return logits: the loss has the sigmoid inside, and "
         "two of them squeeze every probability towards a half.",
     ),
     (
-        _then(_decode, torch.relu),
+        then(_decode, torch.relu),
         "`decode` applies a ReLU. Logits may be negative: dark pixels need that.",
     ),
     (
@@ -118,11 +93,11 @@ DECODE_MISTAKES = [
         "`decode` returns flat images (B, D). Give them the image shape again.",
     ),
     (
-        _then(_decode, lambda r: (r > 0).float()),
+        then(_decode, lambda r: (r > 0).float()),
         "`decode` returns black and white pixels. Return the logits, not a picture.",
     ),
     (
-        _then(_decode, torch.detach),
+        then(_decode, torch.detach),
         "No gradient passes through `decode`: something is detached or inside no_grad.",
     ),
 ]

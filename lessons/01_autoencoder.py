@@ -1,0 +1,679 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 01 · Autoencoder: what does a bottleneck learn?
+#
+# We squeeze images through a few numbers, compare the result with the best that a linear
+# method can do, and find out why an autoencoder cannot draw new digits.
+#
+# **You will be able to**
+#
+# - write an autoencoder and its training loop in PyTorch;
+# - show that a linear autoencoder learns what principal component analysis computes;
+# - say how many bits a code saves, and what it costs in squared error;
+# - point at the holes of a code space and explain where they come from.
+
+# %% [markdown]
+# ## Set-up
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+
+from vae_helpers import data, plots, runtime, training, widgets
+from vae_helpers.checks import lesson01 as check
+from vae_helpers.expected import expected
+
+plots.style()
+
+# %%
+SEED = 0
+SIZES = (2, 10, 20, 50)  # Z, bottleneck sizes to try
+HIDDEN = 256  # width of the hidden layers
+STEPS = 800  # optimiser steps of an autoencoder
+LINEAR_STEPS = 1500  # steps of a linear one: small, but slow to settle
+PIXELS = 28 * 28  # D
+
+device = runtime.start(SEED)
+digits = data.load_images("MNIST")
+test_x = data.to_unit_interval(digits.test_images).to(device)
+
+# %% [markdown]
+# ## The problem: how few numbers describe a digit?
+#
+# An image has 784 pixels. Most of the possible pictures look like nothing:
+
+# %%
+torch.manual_seed(SEED)
+noise = torch.rand(5, 1, 28, 28)
+plots.show_images(
+    torch.cat([noise, test_x[:5].cpu()]),
+    5,
+    row_labels=["random pixels", "digits"],
+)
+
+# %% [markdown]
+# Digits are a thin slice of all pictures: neighbouring pixels agree, strokes are
+# connected. So fewer numbers should do. **Predict**: how many numbers does it take until
+# you can read the digit again? 2, 10, 50, 200?
+#
+# ## Smallest case: two pixels, one number
+#
+# Take images of two pixels that are nearly equal. One number, the position along the
+# diagonal, describes each image almost completely. To compress, project onto the
+# direction of largest variance; to restore, walk back along it.
+
+# %%
+torch.manual_seed(SEED)
+brightness = torch.rand(200, 1)
+pairs = brightness + 0.05 * torch.randn(200, 2)  # two pixels, nearly equal
+centre = pairs.mean(0)
+_, _, directions = torch.linalg.svd(pairs - centre, full_matrices=False)
+code = (pairs - centre) @ directions[0]  # (200,) one number each
+restored = centre + code[:, None] * directions[0]
+
+# %%
+figure, ax = plt.subplots(figsize=(4.2, 3.8))
+ax.scatter(*pairs.T, s=12, label="images of two pixels")
+ax.scatter(*restored.T, s=12, marker="x", label="restored from one number")
+ax.set(xlabel="pixel 1", ylabel="pixel 2", aspect="equal")
+ax.legend()
+plt.show()
+error = ((pairs - restored) ** 2).mean().item()
+variance = pairs.var(0, unbiased=False).mean().item()
+print(f"squared error per pixel {error:.4f}, variance per pixel {variance:.4f}")
+
+# %% [markdown]
+# The crosses lie on a line: one number can reach nothing else. What is lost is the
+# distance of each point from the line. This is **principal component analysis** (PCA):
+# among all linear ways through $Z$ numbers it loses the least squared error.
+#
+# ## The maths: PCA by the singular value decomposition
+#
+# Put the images, minus their mean $m$, into the rows of a matrix. Its first $Z$ right
+# singular vectors are the directions of largest variance. They form the rows of $V$.
+#
+# | Symbol | Meaning | Shape | Name in code |
+# |---|---|---|---|
+# | $x$ | image, flattened | $(B, D)$ | `x` |
+# | $m$ | mean image | $(D)$ | `mean` |
+# | $V$ | principal directions, one a row, orthonormal | $(Z, D)$ | `directions` |
+# | $z$ | code | $(B, Z)$ | `z` |
+#
+# $$z = (x - m)\,V^\top, \qquad \hat x = m + z\,V.$$
+#
+# ### Exercise 01.1 · PCA from the singular value decomposition
+#
+# *core, medium, 10 minutes*
+#
+# Return the reconstruction of `x` from its first `size` principal components. Mean and
+# directions come from `train`, so that nothing is learned from `x`.
+
+
+# %% tags=["exercise"]
+def pca_reconstruct(train, x, size):
+    """train (N, D), x (B, D), size = Z -> (B, D), x restored from Z numbers."""
+    ### BEGIN SOLUTION
+    mean = train.mean(0)
+    _, _, directions = torch.linalg.svd(train - mean, full_matrices=False)
+    directions = directions[:size]  # (Z, D)
+    z = (x - mean) @ directions.T  # (B, Z)
+    return mean + z @ directions
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.pca_reconstruct(pca_reconstruct)
+
+# %% [markdown]
+# <details><summary>Hint 1: in which order?</summary>
+#
+# Mean, directions, code, reconstruction: four lines.
+# </details>
+# <details><summary>Hint 2: what does svd return?</summary>
+#
+# `U, S, Vh = torch.linalg.svd(matrix, full_matrices=False)`. The rows of `Vh` are the
+# directions, in falling order of importance.
+# </details>
+# <details><summary>Hint 3: what is easily forgotten?</summary>
+#
+# The mean comes off before the projection, and back on after it. Both times it is the
+# mean of `train`.
+# </details>
+
+# %% [markdown]
+# For many images the eigenvectors of the covariance are faster to compute, and they are
+# the same directions. We write PCA with them and measure it on the test images.
+
+
+# %% tags=["definition"]
+def pca(images, size):
+    """(N, 1, 28, 28) uint8 -> mean (D,), directions (Z, D) in falling variance."""
+    x = images.flatten(1).double() / 255
+    mean = x.mean(0)
+    covariance = (x.T @ x) / len(x) - mean[:, None] * mean
+    _, vectors = torch.linalg.eigh(covariance)  # rising order
+    return mean.float(), vectors.flip(1)[:, :size].T.contiguous().float()
+
+
+# %%
+mean, directions = pca(digits.train_images, max(SIZES))
+flat = test_x.flatten(1).cpu()
+pca_images, pca_error = {}, {}
+for size in SIZES:
+    kept = directions[:size]
+    restored = mean + (flat - mean) @ kept.T @ kept
+    pca_images[size] = restored.unflatten(1, (1, 28, 28))
+    pca_error[size] = ((restored - flat) ** 2).mean().item()
+    print(f"Z = {size:2}: squared error per pixel {pca_error[size]:.4f}")
+
+# %%
+expected(
+    "01", digits, {f"PCA, Z = {s}: error per pixel": pca_error[s] for s in (2, 10, 50)}
+)
+
+# %% [markdown]
+# Two units are in use in this lesson. *Per pixel* is the mean over the 784 pixels, good to
+# read; *per image* is their sum, 784 times larger, and it is what we minimise: sum over
+# pixels, mean over the batch, as in all lessons.
+
+# %%
+some = torch.arange(10)
+rows = torch.cat(
+    [flat[some].unflatten(1, (1, 28, 28))] + [pca_images[s][some] for s in SIZES]
+)
+labels = ["image"] + [f"PCA, Z = {s}" for s in SIZES]
+plots.show_images(rows.clamp(0, 1), 10, row_labels=labels)
+
+# %% [markdown]
+# With 2 numbers every image is a blend of a few ghosts. Between 20 and 50 numbers the
+# digits become readable. Was your prediction near?
+#
+# ## Build it: an autoencoder
+#
+# PCA encodes and decodes with a matrix. An **autoencoder** puts a network in place of each
+# of them and learns both by gradient descent, from nothing but the images.
+#
+# ### Exercise 01.2 · The forward pass
+#
+# *core, easy, 5 minutes*
+#
+# `encoder` and `decoder` are networks for flat images. Return the code and the
+# reconstruction, the latter in the shape of `x`.
+
+
+# %% tags=["exercise"]
+def forward_pass(x, encoder, decoder):
+    """x (B, C, H, W) -> code (B, Z), reconstruction (B, C, H, W)."""
+    ### BEGIN SOLUTION
+    code = encoder(x.flatten(1))  # (B, Z)
+    return code, decoder(code).view_as(x)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.forward_pass(forward_pass)
+
+# %% [markdown]
+# <details><summary>Hint 1: shapes</summary>
+#
+# (B, C, H, W) becomes (B, D), then (B, Z), then (B, D), then (B, C, H, W) again.
+# </details>
+# <details><summary>Hint 2: flatten</summary>
+#
+# `x.flatten(1)` keeps the batch axis and joins the others.
+# </details>
+# <details><summary>Hint 3: and back</summary>
+#
+# `t.view_as(x)` gives `t` the shape of `x`.
+# </details>
+
+# %% [markdown]
+# Our version is a module. With `hidden=0` it has one matrix on each side: a **linear**
+# autoencoder.
+
+
+# %% tags=["definition"]
+class Autoencoder(nn.Module):
+    def __init__(self, code_size, hidden=400, image_shape=(1, 28, 28)):
+        super().__init__()
+        self.image_shape = tuple(image_shape)
+        pixels = math.prod(image_shape)  # D
+        if hidden:
+            self.encoder = nn.Sequential(
+                nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, code_size)
+            )
+            self.decoder = nn.Sequential(
+                nn.Linear(code_size, hidden), nn.ReLU(), nn.Linear(hidden, pixels)
+            )
+        else:
+            self.encoder = nn.Linear(pixels, code_size)
+            self.decoder = nn.Linear(code_size, pixels)
+
+    def encode(self, x):
+        return self.encoder(x.flatten(1))  # (B, Z)
+
+    def decode(self, code):
+        return self.decoder(code).unflatten(1, self.image_shape)  # (B, C, H, W)
+
+    def forward(self, x):
+        return self.decode(self.encode(x))
+
+
+# %% [markdown]
+# The training loop takes a random batch, measures the squared error between output and
+# input, and moves the weights. The learning rate rises at first and then falls to 0 along
+# a cosine. This settles the weights better than a constant rate, at no cost.
+
+
+# %% tags=["definition"]
+def warmup_cosine(fraction, warmup=0.1):
+    """Share of the training done, in [0, 1] -> factor on the learning rate."""
+    if fraction < warmup:
+        return fraction / warmup
+    return 0.5 * (1 + math.cos(math.pi * (fraction - warmup) / (1 - warmup)))
+
+
+# %% tags=["definition"]
+def train_autoencoder(
+    model, images, *, steps, lr=3e-3, batch_size=128, seed=0, label="training"
+):
+    """Train x -> x in place; returns the loss of each step, squared error per image."""
+    device = next(model.parameters()).device
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    generator = torch.Generator().manual_seed(seed)
+    losses = []
+    for step in training.progress(steps, label):
+        index = torch.randint(len(images), (batch_size,), generator=generator)
+        x = images[index].to(device).float() / 255
+        loss = ((model(x) - x) ** 2).flatten(1).sum(1).mean()  # sum, then batch mean
+        optimizer.param_groups[0]["lr"] = lr * warmup_cosine(step / steps)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+# %%
+figure, ax = plt.subplots(figsize=(4.5, 2.4))
+shares = torch.linspace(0, 1, 200)
+ax.plot(shares, [warmup_cosine(s) for s in shares.tolist()])
+ax.set(xlabel="share of the training done", ylabel="factor on the learning rate")
+plt.show()
+
+# %% [markdown]
+# ## Train: is a linear autoencoder PCA?
+#
+# A linear autoencoder can at best do what PCA does. But nobody tells it about variances or
+# eigenvectors. **Predict**: does gradient descent find the same error? The same
+# directions?
+
+# %%
+linear_error, linear_models = {}, {}
+for size in SIZES:
+    torch.manual_seed(SEED)
+    model = Autoencoder(size, hidden=0).to(device)
+    train_autoencoder(
+        model,
+        digits.train_images,
+        steps=LINEAR_STEPS,
+        lr=1e-2,
+        seed=SEED,
+        label=f"linear, Z = {size}",
+    )
+    with torch.no_grad():
+        linear_error[size] = ((model(test_x) - test_x) ** 2).mean().item()
+    linear_models[size] = model
+
+# %%
+for size in SIZES:
+    ratio = linear_error[size] / pca_error[size] - 1
+    print(f"Z = {size:2}: linear {linear_error[size]:.4f}, {ratio:+.1%} against PCA")
+
+# %%
+ratio = linear_error[10] / pca_error[10]
+expected("01", digits, {"linear over PCA, Z = 10: ratio of errors": ratio})
+
+# %% [markdown]
+# At $Z = 10$ the error agrees with that of PCA within one per cent. With $Z = 2$ the
+# training is not quite finished: with so narrow a path gradients are small for long.
+#
+# Now the directions. The columns of the decoder's matrix span a plane of dimension $Z$ in
+# the space of images. Two planes are compared by their **principal angles**: all cosines
+# are 1 when the planes are the same.
+
+# %%
+decoder = linear_models[10].decoder.weight.detach().cpu()  # (D, Z)
+basis, _ = torch.linalg.qr(decoder)  # orthonormal columns, same span
+cosines = torch.linalg.svdvals(directions[:10] @ basis)
+print("cosines of the principal angles:", [round(c, 3) for c in cosines.tolist()])
+column = decoder / decoder.norm(dim=0)
+best = (directions[:10] @ column).abs().max(0).values
+print(
+    "best match of each column with one direction:",
+    [round(b, 2) for b in best.tolist()],
+)
+
+# %% [markdown]
+# All cosines are close to 1: **the same subspace**. The single columns, however, are not
+# the principal directions but mixtures of them. The squared error does not care how the
+# plane is described. Remember this: a code is only as meaningful as the loss demands.
+#
+# ## Train: what does the hidden layer add?
+#
+# The same bottlenecks, now with a hidden layer of ReLUs on both sides. The code may bend.
+
+# %%
+ae_error, ae_models = {}, {}
+for size in SIZES:
+    torch.manual_seed(SEED)
+    model = Autoencoder(size, HIDDEN).to(device)
+    train_autoencoder(
+        model, digits.train_images, steps=STEPS, seed=SEED, label=f"Z = {size}"
+    )
+    with torch.no_grad():
+        ae_error[size] = ((model(test_x) - test_x) ** 2).mean().item()
+    ae_models[size] = model
+expected(
+    "01",
+    digits,
+    {f"autoencoder, Z = {s}: error per pixel": ae_error[s] for s in (2, 10, 50)},
+)
+
+# %% [markdown]
+# <details><summary>My numbers are not in the band</summary>
+#
+# | Symptom | Likely cause |
+# |---|---|
+# | error stays at that of the mean image | learning rate too high, or no `optimizer.step()` |
+# | error far too small | trained and measured on the same few images, or no bottleneck |
+# | NaN | pixels not divided by 255 together with a high learning rate |
+# | loss 784 times smaller than expected | a mean over pixels where the loss is a sum |
+# </details>
+
+# %%
+figure, ax = plt.subplots(figsize=(5.5, 3.4))
+for name, error, marker in [
+    ("PCA", pca_error, "o"),
+    ("linear autoencoder", linear_error, "x"),
+    ("autoencoder with hidden layers", ae_error, "s"),
+]:
+    ax.plot(SIZES, [error[s] for s in SIZES], marker=marker, label=name)
+ax.set(xscale="log", yscale="log", xticks=SIZES, xticklabels=SIZES)
+ax.set(xlabel="bottleneck size Z", ylabel="test squared error per pixel")
+ax.legend()
+plt.show()
+assert all(ae_error[s] < pca_error[s] for s in SIZES)
+
+# %% [markdown]
+# The linear autoencoder lies on the PCA curve. The one with hidden layers is below it at
+# every size, most of all where numbers are scarce: a bent sheet follows the digits more
+# closely than a flat one.
+#
+# ### What does the code save?
+#
+# A pixel is stored in 8 bits, a code number in 32. The compression ratio is the number of
+# bits of the image over the number of bits of the code.
+#
+# ### Exercise 01.3 · Compression in bits
+#
+# *core, easy, 5 minutes*
+
+
+# %% tags=["exercise"]
+def compression_ratio(image_shape, pixel_bits, code_size, code_bits):
+    """(C, H, W), bits per pixel, Z, bits per code number -> bits of image / of code."""
+    ### BEGIN SOLUTION
+    return math.prod(image_shape) * pixel_bits / (code_size * code_bits)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.compression_ratio(compression_ratio)
+
+# %% [markdown]
+# <details><summary>Hint 1: how many numbers?</summary>
+#
+# An image has C times H times W pixels.
+# </details>
+# <details><summary>Hint 2: bits of the image</summary>
+#
+# Number of pixels times bits of a pixel.
+# </details>
+# <details><summary>Hint 3: which way round?</summary>
+#
+# A code that is smaller than the image has a ratio above 1.
+# </details>
+
+# %%
+for size in SIZES:
+    image_bits, code_bits = PIXELS * 8, size * 32
+    print(
+        f"Z = {size:2}: {image_bits} bits become {code_bits}, ratio {image_bits / code_bits:.0f}"
+    )
+
+# %% [markdown]
+# The decoder's weights are not counted: they are paid once for all images. And nobody
+# says that a code number needs 32 bits. Lesson 04 measures information properly.
+#
+# ## Look: the code plane
+#
+# With $Z = 2$ we can see the whole code space. Left, the codes of test images; right, what
+# the decoder makes of a grid of codes over the same range. **Predict**: what lies between
+# the clouds?
+
+# %%
+plane = ae_models[2]
+with torch.no_grad():
+    codes = plane.encode(test_x).cpu()
+low, high = codes.quantile(0.02, dim=0), codes.quantile(0.98, dim=0)
+print(f"codes reach from {codes.min():.0f} to {codes.max():.0f}")
+unit = plots.square_of_codes(1.0, 15)  # from -1 to 1
+grid = (low + high) / 2 + unit * (high - low) / 2
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.7))
+plots.show_codes(codes[:2000], digits.test_labels[:2000], ax=left)
+with torch.no_grad():
+    plots.show_images(plane.decode(grid.to(device)).clamp(0, 1), 15, ax=right)
+right.set_title("Decoded codes, from the 2nd to the 98th percentile")
+plt.show()
+
+# %% [markdown]
+# The digits form clouds, although no label was given. The clouds have no common centre and
+# no common size, and **between and around them are holes**: codes there decode to
+# pictures that are no digit. Nothing in the loss asks the decoder to do anything useful
+# where no training code lies.
+
+# %%
+torch.manual_seed(SEED)
+with torch.no_grad():
+    all_codes = ae_models[10].encode(test_x)
+    drawn = torch.randn(20, 10, device=device) * all_codes.std(0) + all_codes.mean(0)
+    pictures = ae_models[10].decode(drawn).clamp(0, 1)
+plots.show_images(
+    pictures, 10, title="Z = 10: codes drawn from a Gaussian of fitting size"
+)
+
+# %% [markdown]
+# Even with the right centre and spread, hardly any is a digit. Move through the plane
+# yourself and look for the holes:
+
+
+# %%
+def show_code(figure, across, up):
+    code = (low + high) / 2 + torch.tensor([across, up]) * (high - low) / 2
+    map_, picture = figure.subplots(1, 2)
+    plots.show_codes(codes[:1000], digits.test_labels[:1000], ax=map_)
+    map_.plot(*code, "k+", markersize=16, markeredgewidth=3)
+    image = plane.decode(code[None].to(device)).clamp(0, 1)
+    plots.show_images(image, 1, ax=picture)
+    distance = (codes - code).norm(dim=1).min()
+    return f"Distance to the nearest code of a test image: {distance:.2f}."
+
+
+widgets.explore(
+    show_code,
+    {
+        "across": widgets.slider("Across", -1, 1),
+        "up": widgets.slider("Up", -1, 1),
+    },
+    width=6.5,
+    height=3.2,
+)
+
+# %% [markdown]
+# ## Look: between two images
+#
+# We walk from a 7 to a 2, once by mixing pixels, once by mixing codes.
+
+# %%
+t = torch.linspace(0, 1, 10, device=device)[:, None]
+first, second = test_x[0:1], test_x[1:2]
+with torch.no_grad():
+    ends = ae_models[10].encode(torch.cat([first, second]))
+    by_code = ae_models[10].decode((1 - t) * ends[0] + t * ends[1]).clamp(0, 1)
+t = t[:, :, None, None]
+by_pixel = (1 - t) * first + t * second
+plots.show_images(torch.cat([by_code, by_pixel]), 10, row_labels=["codes", "pixels"])
+
+# %% [markdown]
+# Mixed pixels are two transparent digits. Mixed codes bend the stroke, but the path may
+# lead through a hole, and then the pictures in the middle are no digit.
+#
+# | | Autoencoder | VAE (lesson 04) |
+# |---|---|---|
+# | code of an image | a point | a small cloud |
+# | where codes lie | wherever training left them | near a fixed prior |
+# | a random code decodes to | often nothing | usually a digit |
+#
+# Lesson 04 completes this table with measured columns.
+#
+# ## Break it
+#
+# ### One number, or all of them
+#
+# **Predict** the error with a bottleneck of 1, and with one as wide as the image.
+
+# %%
+extreme = {}
+for size in (1, PIXELS):
+    torch.manual_seed(SEED)
+    model = Autoencoder(size, HIDDEN if size == 1 else 0).to(device)
+    train_autoencoder(
+        model, digits.train_images, steps=400, seed=SEED, label=f"Z = {size}"
+    )
+    with torch.no_grad():
+        extreme[size] = model(test_x[:10]).clamp(0, 1)
+        noisy = ((model(noise.to(device)) - noise.to(device)) ** 2).mean().item()
+        error = ((model(test_x) - test_x) ** 2).mean().item()
+    print(f"Z = {size}: error per pixel {error:.4f} on digits, {noisy:.4f} on noise")
+plots.show_images(
+    torch.cat([test_x[:10], *extreme.values()]),
+    10,
+    row_labels=["image", "Z = 1", f"Z = {PIXELS}"],
+)
+
+# %% [markdown]
+# One number sorts the digits along a thread and gets a rough shape right. With 784 numbers
+# nothing has to be left out: the network only has to pass the image on, and a code that
+# can hold everything says nothing about what digits are.
+#
+# ### A code ten times as large
+#
+# Multiply the code by ten and divide by ten at the entrance of the decoder. **Predict**:
+# what changes in the loss, and what in the code space?
+
+# %%
+factor = 10.0
+with torch.no_grad():
+    wide = factor * plane.encode(test_x)
+    error = ((plane.decode(wide / factor) - test_x) ** 2).mean().item()
+print(f"spread of the codes: {codes.std():.1f} before, {wide.std():.1f} after")
+print(f"error per pixel: {ae_error[2]:.4f} before, {error:.4f} after")
+assert math.isclose(error, ae_error[2], rel_tol=1e-4)
+
+# %% [markdown]
+# The loss does not change at all. An autoencoder has no scale of its own, so no fixed
+# distribution can be the right one to draw codes from. Lesson 04 gives the codes a scale.
+
+# %% [markdown]
+# ## Questions that come up
+#
+# <details><summary>Why can an autoencoder not generate?</summary>
+#
+# Nothing says where in its code space valid codes lie. A VAE trains exactly that.
+# </details>
+# <details><summary>Why the squared error and not the absolute one?</summary>
+#
+# It makes the comparison with PCA exact. Lesson 03 shows that each choice of error is a
+# choice of likelihood.
+# </details>
+
+# %% [markdown]
+# ## Check yourself
+#
+# 1. A linear autoencoder with $Z = 10$ reaches the error of PCA. Are its ten code numbers
+#    the first ten principal components?
+# 2. Why is the error of PCA on *training* images a lower limit for linear autoencoders,
+#    but not for deep ones?
+# 3. A friend draws codes from $\mathcal N(0, I)$ and gets smudges from an autoencoder with
+#    excellent reconstructions. Is the training at fault?
+#
+# <details><summary>Answers</summary>
+#
+# 1. No. They span the same space, but each one is a mixture of the ten.
+# 2. PCA is the best linear map through $Z$ numbers. A network with hidden layers may bend,
+#    so the limit does not bind it.
+# 3. No. The loss never mentioned $\mathcal N(0, I)$. The codes lie elsewhere.
+# </details>
+
+# %% [markdown]
+# ## Exercise 01.4 · A better encoder (open)
+#
+# *extension, 30 minutes*
+#
+# Replace encoder and decoder by small convolutional networks, or feed noisy images and ask
+# for clean ones. Keep $Z = 10$. Do you get below the error above in the same time? Report
+# seconds, error on test images, and three seeds.
+#
+# <details><summary>Hint 1: the encoder</summary>
+#
+# Two convolutions with stride 2, then a linear layer to the code.
+# </details>
+# <details><summary>Hint 2: the decoder</summary>
+#
+# A linear layer, then transposed convolutions with stride 2. Check the shapes on a batch
+# of two images.
+# </details>
+# <details><summary>Hint 3: a fair comparison</summary>
+#
+# Convolutions take longer for a step. Compare after equal time, not after equal steps.
+# </details>
+
+# %% [markdown]
+# ## Summary
+#
+# | Idea | Formula | Function |
+# |---|---|---|
+# | PCA | $\hat x = m + (x - m) V^\top V$ | `pca` above |
+# | autoencoder | $\hat x = \mathrm{decode}(\mathrm{encode}(x))$ | `vae.Autoencoder` |
+# | squared error per image | $\sum_i (\hat x_i - x_i)^2$ | in `training.train_autoencoder` |
+# | learning rate | warm-up, then cosine | `training.warmup_cosine` |
+#
+# **Sources.** Baldi and Hornik, *Neural networks and principal component analysis*, Neural
+# Networks 2 (1989), for linear autoencoders. Hinton and Salakhutdinov, *Reducing the
+# dimensionality of data with neural networks*, Science 313 (2006). Loshchilov and Hutter
+# (arXiv:1608.03983), equation 5, for the cosine.

@@ -1,0 +1,17 @@
+import sys
+from pathlib import Path
+
+import matplotlib
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _quiet_and_seeded():
+    """One thread (tests run side by side) and a known seed; no test may need another."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
