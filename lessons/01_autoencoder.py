@@ -413,7 +413,10 @@ for name, error, marker in [
     ("autoencoder with hidden layers", ae_error, "s"),
 ]:
     ax.plot(SIZES, [error[s] for s in SIZES], marker=marker, label=name)
-ax.set(xscale="log", yscale="log", xticks=SIZES, xticklabels=SIZES)
+ax.set(xscale="log", yscale="log")
+ax.minorticks_off()
+ax.set_xticks(SIZES, SIZES)
+ax.set_yticks([0.01, 0.02, 0.04, 0.06], ["0.01", "0.02", "0.04", "0.06"])
 ax.set(xlabel="bottleneck size Z", ylabel="test squared error per pixel")
 ax.legend()
 plt.show()
@@ -461,10 +464,8 @@ check.compression_ratio(compression_ratio)
 
 # %%
 for size in SIZES:
-    image_bits, code_bits = PIXELS * 8, size * 32
-    print(
-        f"Z = {size:2}: {image_bits} bits become {code_bits}, ratio {image_bits / code_bits:.0f}"
-    )
+    before, after = PIXELS * 8, size * 32
+    print(f"Z = {size:2}: {before} bits become {after}, ratio {before / after:.0f}")
 
 # %% [markdown]
 # The decoder's weights are not counted: they are paid once for all images. And nobody
@@ -508,7 +509,7 @@ plots.show_images(
 )
 
 # %% [markdown]
-# Even with the right centre and spread, hardly any is a digit. Move through the plane
+# Even with the right centre and spread, many are no digit. Move through the plane
 # yourself and look for the holes:
 
 
@@ -588,8 +589,9 @@ plots.show_images(
 
 # %% [markdown]
 # One number sorts the digits along a thread and gets a rough shape right. With 784 numbers
-# nothing has to be left out: the network only has to pass the image on, and a code that
-# can hold everything says nothing about what digits are.
+# nothing has to be left out or summarised: the network may pass the image on, and a code
+# that can hold everything says little about what digits are. Noise it cannot pass on;
+# training never showed it the directions that digits do not use.
 #
 # ### A code ten times as large
 #

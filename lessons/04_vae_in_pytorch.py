@@ -657,15 +657,15 @@ check.interpolate(interpolate)
 # %% [markdown]
 # <details><summary>Hint 1: the line</summary>
 #
-# A point on the line is $(1 - t)\,a + t\,b$ with $t$ between 0 and 1.
+# A point on the line is a weighted mean of both ends. The two weights add up to 1.
 # </details>
-# <details><summary>Hint 2: the values of t</summary>
+# <details><summary>Hint 2: the weights</summary>
 #
 # `torch.linspace(0, 1, count)` has both ends.
 # </details>
 # <details><summary>Hint 3: shapes</summary>
 #
-# Give $t$ the shape (count, 1): multiplied with (Z,) it gives (count, Z).
+# Give the weights the shape (count, 1): multiplied with (Z,) they give (count, Z).
 # </details>
 
 

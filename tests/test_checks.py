@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from lesson_source import STEMS, exercises
+
 from vae_helpers.checks.core import NOT_ATTEMPTED, RIGHT, WRONG, Wrong, check, compare
 
 ANSWERS = {

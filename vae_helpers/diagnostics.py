@@ -103,7 +103,8 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     root_a = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
     cross = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp_min(0).sqrt().sum()
     mean = ((a.mean(0) - b.mean(0)) ** 2).sum()
-    return (mean + cov_a.trace() + cov_b.trace() - 2 * cross).item()
+    distance = mean + cov_a.trace() + cov_b.trace() - 2 * cross
+    return max(0.0, distance.item())  # rounding may leave -1e-5 for equal sets
 
 
 def sample_report(

@@ -135,21 +135,23 @@ class History:
 
 def _means(pending: list[dict[str, Tensor]], step: int) -> dict[str, float]:
     """Mean of each term over the pending steps, the last of which was number `step`."""
-    # The whole is not finite when a part is not, so the parts are looked at first.
-    means = {}
-    for name in sorted(pending[0], key=lambda name: name == "loss"):
-        values = torch.stack([terms[name] for terms in pending]).cpu()
-        if not values.isfinite().all():
-            row = int((~values.isfinite()).nonzero()[0])
-            raise FloatingPointError(
-                f"{name!r} became {values[row].item()} at step "
-                f"{step - len(pending) + row + 1}. Usual causes, in the order to check: "
-                "logvar grew without bound (exp overflows above 88), log(0), NaN in the "
-                "data, a learning rate that is too high. The weights are spoilt: build "
-                "the model anew before you train again."
-            )
-        means[name] = values.mean().item()
-    return means
+    names = list(pending[0])
+    table = torch.stack([torch.stack([t[n] for n in names]) for t in pending]).cpu()
+    bad = ~table.isfinite()
+    if bad.any():
+        row = int(bad.any(1).nonzero()[0])
+        # The whole is not finite when a part is not: name the parts if there are any.
+        found = [n for n, b in zip(names, bad[row], strict=True) if b]
+        found = [n for n in found if n != "loss"] or found
+        values = {n: table[row, names.index(n)].item() for n in found}
+        what = " and ".join(f"{name!r} became {v}" for name, v in values.items())
+        raise FloatingPointError(
+            f"{what} at step {step - len(pending) + row + 1}. Usual causes, in the order "
+            "to check: logvar grew without bound (exp overflows above 88), log(0), NaN in "
+            "the data, a learning rate that is too high. The weights are spoilt: build "
+            "the model anew before you train again."
+        )
+    return dict(zip(names, table.mean(0).tolist(), strict=True))
 
 
 def fit(

@@ -1,6 +1,7 @@
 """Right and wrong answers to the exercises of lesson 00."""
 
 import torch
+
 from vae_helpers.checks import lesson00 as check
 
 EXERCISES = {

@@ -3,6 +3,7 @@
 import math
 
 import torch
+
 from vae_helpers.checks import lesson01 as check
 
 

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
+
 from vae_helpers.checks import lesson04 as check
 
 

@@ -1,0 +1,157 @@
+"""Built notebooks match their sources, and hold nothing that should not be published."""
+
+import json
+import re
+import subprocess
+import sys
+
+import build_notebooks as builder
+import nbformat
+import pytest
+from lesson_source import LESSONS, STEMS, TABLE
+
+BOTH = [(stem, solved) for stem in STEMS for solved in (False, True)]
+each_notebook = pytest.mark.parametrize(("stem", "solved"), BOTH)
+
+
+def _built(stem, solved):
+    path = builder.target(LESSONS[stem], solved)
+    assert path.exists(), f"{path.name} is missing: run `make build`"
+    return nbformat.read(path, as_version=4)
+
+
+@each_notebook
+def test_a_notebook_matches_its_source(stem, solved):
+    wanted = builder.make_notebook(LESSONS[stem], TABLE, solved=solved)
+    built = _built(stem, solved)
+    assert builder.inputs(built) == builder.inputs(wanted), (
+        f"the notebook differs from lessons/{stem}.py. Edit lessons/{stem}.py, never the "
+        "notebook, and run `make build`."
+    )
+    assert [c.id for c in built.cells] == [c.id for c in wanted.cells]
+
+
+@each_notebook
+def test_a_notebook_is_valid_executed_and_clean(stem, solved):
+    book = _built(stem, solved)
+    nbformat.validate(book)
+    assert "widgets" not in book.metadata
+    assert builder.complaints(book) == []
+    ids = [cell.id for cell in book.cells]
+    assert len(set(ids)) == len(ids)
+    for cell in book.cells:
+        assert "execution" not in cell.metadata
+        if cell.cell_type == "code":
+            assert cell.execution_count, "a cell without outputs was never run"
+            assert not [o for o in cell.outputs if o.output_type == "error"]
+    path = builder.target(LESSONS[stem], solved)
+    assert path.stat().st_size <= builder.SIZE_LIMIT
+
+
+@each_notebook
+def test_every_number_lies_in_its_band(stem, solved):
+    text = json.dumps(_built(stem, solved))
+    assert "outside the band" not in text
+    assert "not measured" not in text, "run tools/measure_bands.py, then build"
+
+
+@each_notebook
+def test_no_progress_bar_is_left(stem, solved):
+    text = json.dumps(_built(stem, solved))
+    assert "<progress" not in text.replace("`<progress", "")
+    assert "s left" not in text
+
+
+def test_two_builds_give_the_same_inputs_and_ids():
+    for stem in STEMS:
+        a, b = (builder.make_notebook(LESSONS[stem], TABLE, solved=True) for _ in "ab")
+        assert builder.inputs(a) == builder.inputs(b)
+        assert [c.id for c in a.cells] == [c.id for c in b.cells]
+
+
+def test_ids_do_not_move_when_another_cell_changes(tmp_path, monkeypatch):
+    stem = STEMS[0]
+    before = builder.make_notebook(LESSONS[stem], TABLE, solved=True)
+    source = (builder.LESSONS / f"{stem}.py").read_text(encoding="utf-8")
+    (tmp_path / f"{stem}.py").write_text(
+        source.replace("ROWS = 8", "ROWS = 9"), encoding="utf-8"
+    )
+    monkeypatch.setattr(builder, "LESSONS", tmp_path)
+    after = builder.make_notebook(LESSONS[stem], TABLE, solved=True)
+    changed = [
+        a.id for a, b in zip(before.cells, after.cells, strict=True) if a.id != b.id
+    ]
+    assert len(changed) == 1
+
+
+def test_a_notebook_that_somebody_edited_is_never_overwritten(tmp_path, monkeypatch):
+    lesson = LESSONS[STEMS[0]]
+    monkeypatch.setattr(builder, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(builder, "ROOT", tmp_path.parent)
+    monkeypatch.setattr(builder, "helpers_digest", lambda number: "same")
+    builder.build(lesson, TABLE, solved=False, force=False, run=False)
+    path = builder.target(lesson, False)
+    book = nbformat.read(path, as_version=4)
+    book.cells[3].source += "\n# my own work"
+    nbformat.write(book, path)
+    with pytest.raises(SystemExit, match="was edited by hand and is left as it is"):
+        builder.build(lesson, TABLE, solved=False, force=True, run=False)
+    assert "my own work" in path.read_text(encoding="utf-8")
+
+
+def test_an_old_notebook_is_built_again_and_a_current_one_is_not(
+    tmp_path, monkeypatch, capsys
+):
+    lesson = LESSONS[STEMS[0]]
+    monkeypatch.setattr(builder, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(builder, "ROOT", tmp_path.parent)
+    digests = iter("aaab" + "b" * 9)
+    monkeypatch.setattr(builder, "helpers_digest", lambda number: next(digests))
+    for word in ("missing", "up to date", "old"):
+        builder.build(lesson, TABLE, solved=True, force=False, run=False)
+        assert word in capsys.readouterr().out
+
+
+def test_stub_and_solution_markers():
+    source = "def f(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION"
+    assert builder.to_stub(source) == (
+        "def f(x):\n    # YOUR CODE HERE\n    raise NotImplementedError"
+    )
+    assert builder.to_solved(source) == "def f(x):\n    return x"
+    with pytest.raises(ValueError, match="without ### END"):
+        builder.to_stub("### BEGIN SOLUTION\nx = 1")
+
+
+def test_learners_notebooks_do_not_leak_solutions():
+    for stem in STEMS:
+        solved = builder.make_notebook(LESSONS[stem], TABLE, solved=True)
+        text = builder.target(LESSONS[stem], False).read_text(encoding="utf-8")
+        assert "BEGIN SOLUTION" not in text
+        for cell in solved.cells:
+            if "exercise" in cell.metadata.get("tags", []):
+                assert json.dumps(cell.source)[1:-1] not in text
+
+
+def test_the_set_up_cell_does_nothing_here_and_explains_itself_elsewhere(tmp_path):
+    source = builder.SETUP.format(repository="https://example.org/none")
+    here = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True
+    )
+    assert (here.returncode, here.stdout, here.stderr) == (0, "", "")
+    blocked = "import sys; sys.modules['vae_helpers'] = None\n"
+    hide = source.replace('find_spec("vae_helpers") is None', "True")
+    there = subprocess.run(
+        [sys.executable, "-c", blocked + hide],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert "ModuleNotFoundError: The package vae_helpers is not here" in there.stderr
+
+
+def test_links_point_to_the_repository_of_the_project():
+    address = re.escape(TABLE["repository"].removeprefix("https://github.com/"))
+    for stem, solved in BOTH:
+        first = _built(stem, solved).cells[0].source
+        assert re.search(rf"colab\.research\.google\.com/github/{address}/", first)
+        assert re.search(rf"mybinder\.org/v2/gh/{address}/", first)

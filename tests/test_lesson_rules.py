@@ -1,0 +1,234 @@
+"""The rules that make lessons readable, checked on the sources."""
+
+import ast
+import re
+from statistics import median
+
+import pytest
+from lesson_source import LESSONS, STEMS, code_cells, notebook
+
+REQUIRED = [
+    "## Set-up",
+    "## Break it",
+    "## Check yourself",
+    "## Summary",
+    "**Sources.**",
+]
+every_lesson = pytest.mark.parametrize("stem", STEMS)
+
+
+def _cells(stem):
+    """The author's cells: without the set-up cell and footer that the builder adds."""
+    cells = notebook(stem, True).cells[:-1]
+    return [c for c in cells if "setup" not in c.metadata.get("tags", [])]
+
+
+def _code_lines(text):
+    lines = [line.strip() for line in text.splitlines()]
+    return sum(bool(line) and not line.startswith("#") for line in lines)
+
+
+def _prose(stem):
+    return [c.source for c in _cells(stem) if c.cell_type == "markdown"]
+
+
+@every_lesson
+def test_one_title_with_number_and_question_and_required_sections(stem):
+    text = "\n".join(_prose(stem))
+    titles = re.findall(r"^# .*", text, re.MULTILINE)
+    assert len(titles) == 1
+    assert titles[0].startswith(f"# {stem[:2]} · ")
+    assert titles[0].endswith("?")
+    assert "**You will be able to**" in text
+    for section in REQUIRED:
+        assert section in text, f"{stem} has no {section}"
+    goals = text.split("**You will be able to**")[1].split("\n\n")[1]
+    assert 3 <= len(re.findall(r"^- ", goals, re.MULTILINE)) <= 5
+
+
+@every_lesson
+def test_code_cells_are_short(stem):
+    lengths = [_code_lines(c.source) for c in _cells(stem) if c.cell_type == "code"]
+    assert max(lengths) <= 30
+    assert median(lengths) <= 9
+    assert sum(n <= 20 for n in lengths) >= 0.9 * len(lengths), sorted(lengths)
+
+
+@every_lesson
+def test_code_lines_fit_the_width(stem):
+    for source in code_cells(stem):
+        for line in source.splitlines():
+            assert len(line) <= 88, f"{stem}: {line}"
+
+
+@every_lesson
+def test_enough_prose_and_never_more_than_three_code_cells_in_a_row(stem):
+    words = sum(len(re.findall(r"\w+", text)) for text in _prose(stem))
+    lines = sum(_code_lines(c.source) for c in _cells(stem) if c.cell_type == "code")
+    assert words / lines >= 5, f"{words} words for {lines} lines"
+    run = longest = 0
+    for cell in _cells(stem):
+        run = run + 1 if cell.cell_type == "code" else 0
+        longest = max(longest, run)
+    assert longest <= 3
+
+
+@every_lesson
+def test_every_exercise_has_stub_check_and_three_hints(stem):
+    cells = _cells(stem)
+    headings = re.findall(r"Exercise (\d\d\.\d+) ·", "\n".join(_prose(stem)))
+    stubs = [i for i, c in enumerate(cells) if "exercise" in c.metadata.get("tags", [])]
+    assert len(headings) >= len(stubs) >= 1
+    assert headings == [f"{stem[:2]}.{n + 1}" for n in range(len(headings))]
+    for i in stubs:
+        assert "check" in cells[i + 1].metadata.get("tags", []), cells[i].source
+        assert re.search(r"Exercise \d\d\.\d+", cells[i - 1].source)
+        assert re.search(r"\*(core|extension), \w+, \d+ minutes\*", cells[i - 1].source)
+        assert "(B" in cells[i].source or "(" in cells[i].source
+        following = "\n".join(c.source for c in cells[i + 2 : i + 3])
+        for number in (1, 2, 3):
+            assert f"Hint {number}" in following, f"{stem}: {cells[i].source[:60]}"
+
+
+@every_lesson
+def test_stubs_hold_no_solution(stem):
+    for source in code_cells(stem, "exercise", solved=False):
+        assert "raise NotImplementedError" in source
+        assert "SOLUTION" not in source
+        tree = ast.parse(source)
+        for function in (n for n in tree.body if isinstance(n, ast.FunctionDef)):
+            rest = function.body[1:] if ast.get_docstring(function) else function.body
+            assert len(rest) == 1 and isinstance(rest[0], ast.Raise)
+    for source in code_cells(stem, "exercise", solved=True):
+        assert "NotImplementedError" not in source and "SOLUTION" not in source
+
+
+@every_lesson
+def test_functions_use_what_they_are_given(stem):
+    """A function may read its arguments, imports, other functions and UPPER_CASE names.
+
+    Functions that draw a live figure are the exception: a slider gives them numbers, and
+    they show the lesson's models and images.
+    """
+    trees = [ast.parse(source) for source in code_cells(stem)]
+    known = set(dir(__builtins__)) | set(__builtins__)
+    for tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                known |= {(a.asname or a.name).split(".")[0] for a in node.names}
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                known.add(node.name)
+    for tree in trees:
+        for function in [n for n in tree.body if isinstance(n, ast.FunctionDef)]:
+            if function.args.args and function.args.args[0].arg == "figure":
+                continue
+            stored = {a.arg for a in ast.walk(function) if isinstance(a, ast.arg)}
+            names = [n for n in ast.walk(function) if isinstance(n, ast.Name)]
+            stored |= {n.id for n in names if isinstance(n.ctx, ast.Store)}
+            read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
+            foreign = {n for n in read - stored - known if not n.isupper()}
+            assert not foreign, f"{stem}: {function.name} reads {foreign}"
+
+
+@every_lesson
+def test_settings_are_set_once_and_nothing_accumulates(stem):
+    """Running a cell twice must change nothing after it."""
+    settings: dict[str, int] = {}
+    for source in code_cells(stem):
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    if isinstance(target, ast.Name) and target.id.isupper():
+                        settings[target.id] = settings.get(target.id, 0) + 1
+            assert not isinstance(node, ast.AugAssign), f"{stem}: {source[:80]}"
+    assert settings.get("SEED") == 1
+    assert all(count == 1 for count in settings.values()), settings
+
+
+@every_lesson
+def test_nothing_that_a_lesson_must_not_do(stem):
+    text = "\n".join(code_cells(stem))
+    for forbidden in (
+        "import *",
+        "!pip",
+        ".cuda()",
+        "num_workers",
+        "kld_weight =",
+        "float64, device",
+        "tqdm",
+        "filterwarnings",
+        "plt.style.use",
+        "nbgrader",
+    ):
+        assert forbidden not in text, f"{stem} has {forbidden}"
+    prose = "\n".join(_prose(stem))
+    for word in (r"simply", r"obviously", r"trivial(ly)?", r"of course", r"clearly"):
+        assert not re.search(rf"\b{word}\b", prose, re.IGNORECASE), f"{stem}: {word}"
+    assert not re.search(r"!\[\s*\]\(", prose), "an image without alternative text"
+    assert "> [!" not in prose
+
+
+@every_lesson
+def test_a_figure_is_followed_by_words(stem):
+    cells = _cells(stem)
+    for i, cell in enumerate(cells):
+        draws = "plots.show" in cell.source or "plt.show" in cell.source
+        if cell.cell_type == "code" and draws and not cell.source.startswith("def "):
+            after = [c.cell_type for c in cells[i + 1 : i + 3]]
+            assert "markdown" in after, f"{stem}: no words after\n{cell.source}"
+
+
+@every_lesson
+def test_training_lessons_end_with_panels_and_a_table_of_symptoms(stem):
+    text, prose = "\n".join(code_cells(stem)), "\n".join(_prose(stem))
+    if "train(" in text or "fit(" in text:
+        assert "expected(" in text or stem[:2] in ("02", "03")
+        if "expected(" in text:
+            assert "| Symptom | Likely cause |" in prose
+
+
+def test_the_table_of_lessons_is_complete_and_in_order():
+    assert STEMS == sorted(STEMS)
+    for stem, lesson in LESSONS.items():
+        assert all(need < stem[:2] for need in lesson["needs"])
+
+
+def test_symbols_of_every_lesson_are_in_a_notation_table():
+    """Every LaTeX letter is in the table of lesson 00 or in a table of its own lesson."""
+    table = _symbols("\n".join(_tables("00_start_here")))
+    for stem in STEMS:
+        own = _symbols("\n".join(_tables(stem)))
+        used = _symbols("\n".join(_prose(stem)))
+        missing = used - table - own - INDICES
+        assert not missing, f"{stem} uses {sorted(missing)} without saying what it is"
+
+
+INDICES = set("ijknDBZS") | {"d"}
+OPERATORS = re.compile(
+    r"\\(?:mathrm|text|operatorname|mathbb|mathcal)\{[^}]*\}|\\(?:mathbb|mathcal) ?[A-Z]"
+)
+GREEK = (
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta kappa lambda mu nu xi pi "
+    "rho sigma tau phi varphi chi psi omega Lambda Sigma Phi Psi Theta Omega"
+).split()
+
+
+def _tables(stem):
+    rows = []
+    for text in _prose(stem):
+        rows += [r for r in text.splitlines() if r.startswith("|") and "$" in r]
+    return rows
+
+
+def _symbols(text):
+    found = set()
+    for formula in re.findall(r"\$\$?(.+?)\$\$?", text, re.DOTALL):
+        plain = OPERATORS.sub(" ", formula)
+        greek = re.findall(r"\\([A-Za-z]+)", plain)
+        found |= {name for name in greek if name in GREEK}
+        found |= set(
+            re.findall(
+                r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])", re.sub(r"\\[A-Za-z]+", " ", plain)
+            )
+        )
+    return found

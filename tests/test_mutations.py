@@ -1,0 +1,162 @@
+"""The field's historic bugs, put back into the helpers: each must make a test fail."""
+
+import inspect
+import textwrap
+
+import pytest
+import test_distributions
+import test_vae_and_bounds
+from vae_helpers import bounds, distributions, vae
+
+MUTANTS = {
+    # name: (module, function, right text, wrong text, a test that must fail)
+    "mean over pixels": (
+        distributions,
+        "bernoulli_log_likelihood",
+        "-_sum_over_dimensions(nats)",
+        "-nats.flatten(1).mean(1)",
+        test_distributions.test_bernoulli_equals_torch_distributions_and_a_hand_sum,
+    ),
+    "exp(logvar) as sigma": (
+        distributions,
+        "reparameterize",
+        "torch.exp(0.5 * logvar)",
+        "torch.exp(logvar)",
+        test_distributions.test_reparameterize_has_the_moments_and_the_gradients,
+    ),
+    "the same epsilon for ever": (
+        distributions,
+        "reparameterize",
+        "torch.randn_like(mu)",
+        "torch.ones_like(mu)",
+        test_distributions.test_fresh_noise_differs_between_calls_images_and_dimensions,
+    ),
+    "one epsilon for all dimensions": (
+        distributions,
+        "reparameterize",
+        "torch.randn_like(mu)",
+        "torch.randn_like(mu[:, :1]).expand_as(mu)",
+        test_distributions.test_fresh_noise_differs_between_calls_images_and_dimensions,
+    ),
+    "a detached sample": (
+        distributions,
+        "reparameterize",
+        "return mu + torch.exp(0.5 * logvar) * eps",
+        "return (mu + torch.exp(0.5 * logvar) * eps).detach()",
+        test_vae_and_bounds.test_the_reconstruction_term_alone_teaches_the_encoder,
+    ),
+    "one half missing in the KL": (
+        distributions,
+        "kl_to_standard_normal",
+        "0.5 * (mu**2",
+        "1.0 * (mu**2",
+        test_distributions.test_kl_equals_torch_distributions,
+    ),
+    "sign of the KL": (
+        distributions,
+        "kl_to_standard_normal",
+        "return 0.5",
+        "return -0.5",
+        test_distributions.test_kl_is_zero_only_at_the_prior_and_never_negative,
+    ),
+    "KL averaged over latents": (
+        distributions,
+        "kl_to_standard_normal",
+        ".sum(1)",
+        ".mean(1)",
+        test_distributions.test_kl_equals_monte_carlo,
+    ),
+    "sigmoid twice": (
+        distributions,
+        "bernoulli_log_likelihood",
+        "with_logits(logits, x",
+        "with_logits(logits.sigmoid(), x",
+        test_distributions.test_bernoulli_equals_torch_distributions_and_a_hand_sum,
+    ),
+    "pixels of 255 accepted": (
+        distributions,
+        "bernoulli_log_likelihood",
+        "check_unit_interval(x)",
+        "pass",
+        lambda: (
+            test_distributions.test_pixels_outside_the_unit_interval_are_refused(255.0)
+        ),
+    ),
+    "shapes broadcast": (
+        distributions,
+        "bernoulli_log_likelihood",
+        "_same_shape(x=x, logits=logits)",
+        "pass",
+        lambda: test_distributions.test_shapes_never_broadcast((1, 1, 28, 28)),
+    ),
+    "beta ignored": (
+        vae,
+        "vae_loss",
+        "beta * kl",
+        "kl",
+        test_vae_and_bounds.test_the_derivative_with_respect_to_beta_is_the_kl,
+    ),
+    "KL missing in the loss": (
+        vae,
+        "vae_loss",
+        "reconstruction + beta * kl",
+        "reconstruction",
+        test_vae_and_bounds.test_the_derivative_with_respect_to_beta_is_the_kl,
+    ),
+    "sum over the batch": (
+        vae,
+        "vae_loss",
+        "(x, logits).mean()",
+        "(x, logits).sum()",
+        test_vae_and_bounds.test_the_loss_is_a_mean_over_images_of_sums,
+    ),
+    "the mean code reported as an ELBO": (
+        bounds,
+        "mean_terms",
+        "model.decode(reparameterize(mu, logvar))",
+        "model.decode(mu)",
+        test_vae_and_bounds.test_one_sample_gives_the_elbo,
+    ),
+    "one z repeated S times": (
+        bounds,
+        "importance_weighted_bound",
+        "z = reparameterize(m, v)",
+        "z = reparameterize(mu, logvar).repeat_interleave(s, dim=0)",
+        test_vae_and_bounds.test_the_importance_weighted_bound_climbs_to_the_exact_value,
+    ),
+    "mean of logs": (
+        bounds,
+        "importance_weighted_bound",
+        ".logsumexp(1)",
+        ".mean(1) + math.log(s)",
+        test_vae_and_bounds.test_the_importance_weighted_bound_climbs_to_the_exact_value,
+    ),
+    "log S forgotten": (
+        bounds,
+        "importance_weighted_bound",
+        "log_sum - math.log(samples)",
+        "log_sum",
+        test_vae_and_bounds.test_the_importance_weighted_bound_climbs_to_the_exact_value,
+    ),
+}
+
+
+def _mutate(monkeypatch, module, name, right, wrong):
+    source = textwrap.dedent(inspect.getsource(getattr(module, name)))
+    assert source.count(right) >= 1, f"{right!r} is no longer in {name}"
+    namespace = dict(vars(module))
+    exec(compile(source.replace(right, wrong), f"mutant of {name}", "exec"), namespace)
+    mutant, original = namespace[name], getattr(module, name)
+    for place in (distributions, bounds, vae, test_vae_and_bounds):
+        if getattr(place, name, None) is original:
+            monkeypatch.setattr(place, name, mutant)
+
+
+@pytest.mark.parametrize("bug", MUTANTS)
+def test_a_historic_bug_makes_a_test_fail(monkeypatch, bug):
+    module, name, right, wrong, test = MUTANTS[bug]
+    test()  # it passes before
+    _mutate(monkeypatch, module, name, right, wrong)
+    # pytest.fail (nothing was raised) is no Exception; assertions are.
+    with pytest.raises((AssertionError, RuntimeError, pytest.fail.Exception)):
+        test()

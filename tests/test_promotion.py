@@ -1,0 +1,128 @@
+"""Taught = shipped: what a lesson defines is what the helpers do from then on."""
+
+import inspect
+
+import pytest
+import torch
+from lesson_source import STEMS, definitions
+
+from vae_helpers import bounds, distributions, training, vae
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+IMAGES = (torch.rand(256, 1, 28, 28) * 255).to(torch.uint8)
+FUNCTIONS = {  # lesson and name -> helper and random arguments
+    ("04", "bernoulli_log_likelihood"): (
+        distributions.bernoulli_log_likelihood,
+        lambda: (torch.rand(5, 1, 4, 4), torch.randn(5, 1, 4, 4)),
+    ),
+    ("04", "kl_to_standard_normal"): (
+        distributions.kl_to_standard_normal,
+        lambda: (torch.randn(5, 3), torch.randn(5, 3)),
+    ),
+    ("04", "bernoulli_entropy"): (
+        distributions.bernoulli_entropy,
+        lambda: (torch.rand(5, 1, 4, 4),),
+    ),
+    ("01", "warmup_cosine"): (training.warmup_cosine, lambda: (torch.rand(1).item(),)),
+}
+
+
+def _stem(number):
+    return next((s for s in STEMS if s.startswith(number)), None)
+
+
+def _weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+@pytest.mark.parametrize(("number", "name"), FUNCTIONS)
+def test_functions_agree_on_random_inputs(number, name):
+    taught, (shipped, draw) = definitions(_stem(number))[name], FUNCTIONS[number, name]
+    for _ in range(20):
+        arguments = draw()
+        torch.testing.assert_close(taught(*arguments), shipped(*arguments))
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "shipped"),
+    [("01", "Autoencoder", vae.Autoencoder), ("04", "VAE", vae.VAE)],
+)
+def test_models_have_the_same_weights_and_outputs(number, name, shipped):
+    taught_class = definitions(_stem(number))[name]
+    torch.manual_seed(0)
+    taught = taught_class(3, 11)
+    torch.manual_seed(0)
+    ours = shipped(3, 11)
+    assert list(taught.state_dict()) == list(ours.state_dict())
+    assert torch.equal(_weights(taught), _weights(ours))
+    x = torch.rand(4, 1, 28, 28)
+    outputs = []
+    for model in (taught, ours):
+        torch.manual_seed(1)
+        outputs.append(model(x))
+    torch.testing.assert_close(*outputs)
+
+
+def test_linear_autoencoder_agrees():
+    taught = definitions(_stem("01"))["Autoencoder"](3, hidden=0)
+    assert list(taught.state_dict()) == list(vae.Autoencoder(3, 0).state_dict())
+
+
+def test_the_loss_of_lesson_04_is_the_helper():
+    taught, model = definitions(_stem("04"))["vae_loss"], vae.VAE(3, 11)
+    x = torch.rand(4, 1, 28, 28)
+    for beta in (1.0, 0.3, 4.0):
+        found = []
+        for loss in (taught, vae.vae_loss):
+            torch.manual_seed(2)
+            found.append(loss(model, x, beta))
+        torch.testing.assert_close(*found)
+
+
+def test_mean_terms_of_lesson_04_is_the_helper():
+    taught, model = definitions(_stem("04"))["mean_terms"], vae.VAE(3, 11)
+    found = []
+    for measure in (taught, bounds.mean_terms):
+        torch.manual_seed(2)
+        found.append(measure(model, IMAGES))
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
+def test_the_loop_of_lesson_04_is_fit():
+    taught, found = definitions(_stem("04"))["train"], []
+    for loop in (taught, training.fit):
+        torch.manual_seed(0)
+        model = vae.VAE(3, 11)
+        loop(model, IMAGES, vae.vae_loss, steps=20, lr=1e-3, seed=3)
+        found.append(_weights(model))
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
+
+
+def test_the_loop_of_lesson_01_is_the_helper():
+    taught, found = definitions(_stem("01"))["train_autoencoder"], []
+    for loop in (taught, training.train_autoencoder):
+        torch.manual_seed(0)
+        model = vae.Autoencoder(3, 11)
+        losses = loop(model, IMAGES, steps=20, seed=3)
+        found.append((torch.tensor(losses), _weights(model)))
+    torch.testing.assert_close(*found)
+
+
+def test_every_definition_of_a_lesson_that_a_helper_shares_is_compared():
+    shared = {}
+    for stem in STEMS:
+        names = definitions(stem)
+        for module in (bounds, distributions, training, vae):
+            for name, value in vars(module).items():
+                own = inspect.isfunction(value) or inspect.isclass(value)
+                if own and value.__module__ == module.__name__ and name in names:
+                    if names[name] is not value:
+                        shared[stem[:2], name] = value
+    compared = set(FUNCTIONS) | {
+        ("01", "Autoencoder"),
+        ("01", "train_autoencoder"),
+        ("04", "VAE"),
+        ("04", "vae_loss"),
+        ("04", "mean_terms"),
+    }
+    assert set(shared) == compared

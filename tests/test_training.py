@@ -1,0 +1,218 @@
+"""fit: what it records, how it stops, and that looking does not change the training."""
+
+import os
+import struct
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import torch
+from nbclient import NotebookClient
+from torch import nn
+
+from vae_helpers import training
+from vae_helpers.training import History, fit, progress, warmup_cosine
+from vae_helpers.vae import VAE, Autoencoder, vae_loss
+
+IMAGES = (torch.rand(300, 1, 6, 6) * 255).to(torch.uint8)
+
+
+def _model():
+    torch.manual_seed(0)
+    return VAE(2, 8, (1, 6, 6))
+
+
+def _weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_the_loss_falls_and_the_history_is_complete():
+    history = fit(
+        _model(), IMAGES, vae_loss, steps=250, batch_size=32, report_every=100
+    )
+    assert history.steps == [100, 200, 250]
+    for name in ("loss", "reconstruction", "kl"):
+        assert len(history[name]) == 3
+    assert history["loss"][-1] < history["loss"][0]
+    total = history["reconstruction"][0] + history["kl"][0]
+    assert history["loss"][0] == pytest.approx(total, rel=1e-5)
+    assert not history.interrupted
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    runs = []
+    for seed in (0, 0, 1):
+        model = _model()
+        fit(model, IMAGES, vae_loss, steps=20, batch_size=32, seed=seed)
+        runs.append(_weights(model))
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.allclose(runs[0], runs[2])
+
+
+def test_looking_more_often_does_not_change_the_training():
+    runs = []
+    for every in (1, 1000):
+        model = _model()
+        fit(
+            model,
+            IMAGES,
+            vae_loss,
+            steps=20,
+            batch_size=32,
+            report_every=every,
+            on_report=lambda m: {"drawn": torch.rand(7).sum().item()},
+        )
+        runs.append(_weights(model))
+    assert torch.equal(*runs)
+
+
+def test_every_image_is_used_once_in_an_epoch():
+    seen = []
+
+    def loss_fn(model, x):
+        seen.append(x[:, 0, 0, 0])
+        return vae_loss(model, x)
+
+    images = torch.arange(96, dtype=torch.uint8).view(96, 1, 1, 1).expand(96, 1, 6, 6)
+    fit(_model(), images, loss_fn, steps=6, batch_size=32)
+    for epoch in (seen[:3], seen[3:]):
+        assert (torch.cat(epoch) * 255).round().sort().values.tolist() == [*range(96)]
+    assert not torch.equal(torch.cat(seen[:3]), torch.cat(seen[3:]))
+
+
+def test_batches_are_floats_between_0_and_1():
+    def loss_fn(model, x):
+        assert x.dtype == torch.float32 and x.min() >= 0 and 0.9 < x.max() <= 1
+        return vae_loss(model, x)
+
+    fit(_model(), IMAGES, loss_fn, steps=3, batch_size=100)
+
+
+def test_the_schedule_scales_the_rate():
+    rates = []
+
+    def schedule(fraction):
+        rates.append(fraction)
+        return 0.0
+
+    model = _model()
+    before = _weights(model)
+    fit(model, IMAGES, vae_loss, steps=4, batch_size=32, schedule=schedule)
+    assert rates == [0, 0.25, 0.5, 0.75]
+    assert torch.equal(_weights(model), before)
+
+
+def test_warmup_cosine():
+    assert warmup_cosine(0) == 0 and warmup_cosine(0.05) == pytest.approx(0.5)
+    assert warmup_cosine(0.1) == pytest.approx(1) and warmup_cosine(1) < 1e-12
+    falling = [warmup_cosine(0.1 + 0.09 * i) for i in range(11)]
+    assert falling == sorted(falling, reverse=True)
+
+
+def test_nan_stops_and_names_term_and_step():
+    count = 0
+
+    def loss_fn(model, x):
+        nonlocal count
+        count += 1
+        terms = vae_loss(model, x)
+        if count >= 13:
+            terms["kl"] = terms["kl"] * float("nan")
+            terms["loss"] = terms["loss"] + terms["kl"]
+        return terms
+
+    with pytest.raises(FloatingPointError, match=r"'kl' became nan at step 13\."):
+        fit(_model(), IMAGES, loss_fn, steps=50, batch_size=32, report_every=10)
+
+
+def test_an_exploding_logvar_is_named():
+    model = _model()
+    nn.init.constant_(model.to_logvar.bias, 200.0)
+    with pytest.raises(FloatingPointError, match="'kl' became inf at step 1\\."):
+        fit(model, IMAGES, vae_loss, steps=5, batch_size=32, report_every=5)
+
+
+def test_an_interrupt_keeps_model_and_history(capsys):
+    count = 0
+
+    def loss_fn(model, x):
+        nonlocal count
+        count += 1
+        if count == 26:
+            raise KeyboardInterrupt
+        return vae_loss(model, x)
+
+    model = _model()
+    before = _weights(model)
+    history = fit(model, IMAGES, loss_fn, steps=99, batch_size=32, report_every=10)
+    assert history.interrupted and history.steps == [10, 20]
+    assert len(history["loss"]) == 2
+    assert not torch.equal(_weights(model), before)
+    assert "Stopped by hand after 25 of 99 steps" in capsys.readouterr().out
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="need 512 images for a batch, got 300"):
+        fit(_model(), IMAGES, vae_loss, steps=1, batch_size=512)
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        fit(_model(), IMAGES.float(), vae_loss, steps=1, batch_size=32)
+    with pytest.raises(KeyError, match="'accuracy' was not recorded"):
+        fit(_model(), IMAGES, vae_loss, steps=1, batch_size=32)["accuracy"]
+    history = History()
+    history.add(1, loss=1.0)
+    with pytest.raises(ValueError, match=r"need \['loss'\], got \['kl'\]"):
+        history.add(2, kl=1.0)
+
+
+def test_train_autoencoder_learns_and_returns_every_loss():
+    torch.manual_seed(0)
+    model = Autoencoder(2, 8, (1, 6, 6))
+    losses = training.train_autoencoder(model, IMAGES, steps=60, batch_size=32)
+    assert len(losses) == 60 and losses[-1] < losses[0]
+
+
+def test_progress_is_silent_where_the_output_is_a_file(capfd):
+    assert list(progress(3)) == [0, 1, 2]
+    out, err = capfd.readouterr()
+    assert out == err == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are a Unix thing")
+def test_progress_moves_on_a_terminal_and_leaves_nothing():
+    import fcntl
+    import pty
+    import termios
+
+    code = (
+        "import time\nfrom vae_helpers.training import progress\n"
+        "for _ in progress(4, 'training'): time.sleep(0.3)"
+    )
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=slave, stderr=slave)
+    os.close(slave)
+    text = b""
+    while True:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        text += piece
+    assert child.wait() == 0
+    frames = text.decode().replace("\n", "\r").split("\r")
+    assert any("training" in frame and "4" in frame for frame in frames), text
+    assert not frames[-1].strip()
+
+
+def test_progress_in_a_notebook_ends_as_one_line_of_text():
+    code = (
+        "import time\nfrom vae_helpers.training import progress\n"
+        "for _ in progress(5, 'training'):\n    time.sleep(0.15)"
+    )
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(book, timeout=120, kernel_name="python3").execute()
+    (output,) = book.cells[0].outputs
+    assert output.data == {"text/plain": "training: 5 of 5 steps done."}
