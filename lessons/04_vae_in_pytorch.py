@@ -561,7 +561,7 @@ plots.show_images(
 # Both kinds of reconstruction keep digit, slant and weight; the sampled code varies
 # small details. Now the same network **makes** digits from noise:
 
-# %%
+# %% tags=["figure:draws"]
 torch.manual_seed(SEED)
 plots.show_images(better.sample(40), 10, title="VAE: decoded draws from the prior")
 
@@ -590,7 +590,7 @@ plane_history = training.fit(
 plane_terms = bounds.mean_terms(plane, digits.test_images)
 expected("04", digits, {"Z = 2: test -ELBO, nats per image": plane_terms["loss"]})
 
-# %%
+# %% tags=["figure:latent-plane"]
 with torch.no_grad():
     plane_mu, plane_logvar = (t.cpu() for t in plane.encode(test_x))
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.7))
@@ -681,7 +681,7 @@ with torch.no_grad():
     mu, _ = better.encode(test_x)
 three, eight = (most_typical(mu.cpu(), digits.test_labels, d) for d in (3, 8))
 
-# %%
+# %% tags=["figure:from-3-to-8"]
 t = torch.linspace(0, 1, 10, device=device)[:, None]
 with torch.no_grad():
     line = (1 - t) * mu[three] + t * mu[eight]  # (10, Z)

@@ -30,6 +30,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS, NOTEBOOKS = ROOT / "lessons", ROOT / "notebooks"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+BINDER_BADGE = "https://mybinder.org/badge_logo.svg"
 SIZE_LIMIT = 600 * 1024
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {
@@ -239,6 +241,57 @@ def complaints(book: NotebookNode) -> list[str]:
     return found
 
 
+def readme_table(table: dict) -> str:
+    """The README's table of lessons, with the measured minutes."""
+    timings = json.loads((LESSONS / "timings.json").read_text(encoding="utf-8"))
+    rows = [
+        "| Lesson | The question | Read | Run | Exercises | Open |",
+        "|---|---|---|---|---|---|",
+    ]
+    for lesson in table["lesson"]:
+        stem = lesson["stem"]
+        address = links(table["repository"], f"notebooks/{stem}.ipynb")
+        text = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
+        count = len(re.findall(r"^# #+ Exercise", text, re.MULTILINE))
+        seconds = timings.get(stem, 0)
+        run = f"{max(1, round(seconds / 60))} min" if seconds > 50 else f"{seconds} s"
+        badges = (
+            f"[![Open in Colab]({COLAB_BADGE})]({address['colab']}) "
+            f"[![Open in Binder]({BINDER_BADGE})]({address['binder']})"
+        )
+        rows.append(
+            f"| [{stem[:2]}](notebooks/{stem}.ipynb) | {lesson['question']} | "
+            f"{lesson['read']} min | {run} | {count} ({lesson['exercise_minutes']} min) | "
+            f"{badges} |"
+        )
+    return "\n".join(rows)
+
+
+def save_figures(book: NotebookNode) -> None:
+    """Write the figures of cells tagged "figure:NAME" to figures/NAME.png."""
+    for cell in book.cells:
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith("figure:"):
+                pictures = [o.data["image/png"] for o in cell.outputs if "data" in o]
+                path = ROOT / "figures" / f"{tag.removeprefix('figure:')}.png"
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(base64.b64decode(pictures[0]))
+
+
+def update_readme(table: dict) -> None:
+    """Put the table of lessons between its two marks in the README."""
+    path = ROOT / "README.md"
+    old = path.read_text(encoding="utf-8")
+    new = re.sub(
+        r"(<!-- lessons -->\n).*?(<!-- /lessons -->)",
+        lambda match: f"{match[1]}{readme_table(table)}\n{match[2]}",
+        old,
+        flags=re.DOTALL,
+    )
+    if new != old:
+        path.write_text(new, encoding="utf-8")
+
+
 def build(lesson: dict, table: dict, *, solved: bool, force: bool, run: bool) -> float:
     """Write one notebook if it is not current; return the seconds it ran, or 0."""
     book, path = make_notebook(lesson, table, solved=solved), target(lesson, solved)
@@ -272,6 +325,8 @@ def build(lesson: dict, table: dict, *, solved: bool, force: bool, run: bool) ->
             f"{name} is not published (see {part.name}):\n" + "\n".join(wrong)
         )
     os.replace(part, path)
+    if run and not solved:
+        save_figures(book)
     size = path.stat().st_size
     if size > SIZE_LIMIT:
         raise SystemExit(f"{name} has {size // 1024} KB, over {SIZE_LIMIT // 1024} KB")
@@ -303,6 +358,7 @@ def main() -> None:
                 timings[lesson["stem"]] = round(seconds)
                 text = json.dumps(timings, indent=2, sort_keys=True) + "\n"
                 timings_file.write_text(text, encoding="utf-8")
+    update_readme(table)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,47 @@
+# The course's commands. `make lab` and `make test` set everything up by themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+ARGS ?=
+.DEFAULT_GOAL := help
+.PHONY: help ready lab test test-fast build bands lint clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+ready: $(VENV)/.ready ## set up the environment in .venv
+
+# uv installs several times faster than pip; where it cannot be had, pip does the work.
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, {sys.executable} is {v[0]}.{v[1]}; try: make PYTHON=python3.12 lab")'
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing PyTorch, JupyterLab and the course; this takes a few minutes once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[test]' \
+	  || $(BIN)/python -m pip install --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+lab: ready ## open JupyterLab at lesson 00; ARGS="--no-browser --port 8890" go to the server
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb $(ARGS)
+
+# One thread for each worker: two trainings with two threads each fight over two cores.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+test: ready ## run every test and every notebook
+	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=900 $(ARGS)
+
+test-fast: ready ## run the tests without the notebooks
+	$(PYTEST) -p no:nbval tests $(ARGS)
+
+build: ready ## write and run the notebooks whose lessons or helpers changed
+	$(BIN)/python tools/build_notebooks.py $(ARGS)
+
+bands: ready ## measure the bands of the Expected panels (needs VAE_COURSE_DATA; long)
+	$(BIN)/python tools/measure_bands.py $(ARGS)
+
+lint: ready ## check and format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment
+	rm -rf $(VENV)

@@ -1,0 +1,121 @@
+"""pyproject.toml, environment.yml and binder/ agree; the Makefile says what it does."""
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+CONDA_NAMES = {"torch": "pytorch"}
+ONLY_CONDA = {"python", "pip", "setuptools"}
+BINDER_BRINGS = {"jupyterlab", "ipywidgets"}
+
+
+def _project():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)["project"]
+
+
+def _split(requirement):
+    name, bound = re.match(r"([A-Za-z0-9_.-]+)(.*)", requirement).groups()
+    return name.lower(), bound.replace("==", "=").strip()
+
+
+def _conda(path):
+    listed = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+    plain = [d for d in listed["dependencies"] if isinstance(d, str)]
+    pips = [d["pip"] for d in listed["dependencies"] if isinstance(d, dict)]
+    return listed, dict(map(_split, plain)), pips[0] if pips else []
+
+
+def test_conda_and_pip_ask_for_the_same():
+    project = _project()
+    needed = project["dependencies"] + project["optional-dependencies"]["test"]
+    wanted = {CONDA_NAMES.get(n, n): b for n, b in map(_split, needed)}
+    listed, found, pips = _conda("environment.yml")
+    assert {n: b for n, b in found.items() if n not in ONLY_CONDA} == wanted
+    assert found["python"] == project["requires-python"]
+    assert listed["channels"] == ["conda-forge", "nodefaults"] and not pips
+
+
+def test_binder_has_what_the_lessons_need_within_the_bounds():
+    wanted = dict(map(_split, _project()["dependencies"]))
+    _, found, pips = _conda("binder/environment.yml")
+    packages = dict(_split(p) for p in pips if not p.startswith("-"))
+    have = {n: b for n, b in (found | packages).items() if n not in ONLY_CONDA}
+    assert set(have) == set(wanted) - BINDER_BRINGS
+    for name, bound in have.items():
+        if name in ("torch", "torchvision"):
+            pinned = re.match(r"=(\d+)\.(\d+)", bound).groups()
+            least = re.match(r">=(\d+)\.(\d+)", wanted[name]).groups()
+            assert tuple(map(int, pinned)) >= tuple(map(int, least))
+        else:
+            assert bound == wanted[name], name
+    text = (ROOT / "binder/environment.yml").read_text(encoding="utf-8")
+    assert "-e ." not in text, "a local reference would rebuild torch at every commit"
+
+
+@pytest.mark.parametrize("name", ["postBuild", "start"])
+def test_binder_scripts_can_be_run(name):
+    path = ROOT / "binder" / name
+    assert path.read_text(encoding="utf-8").startswith("#!/usr/bin/env bash\n")
+    assert os.name == "nt" or os.access(path, os.X_OK)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="bash")
+@pytest.mark.parametrize(("limit", "threads"), [("2.0", "2"), ("0.5", "1"), (None, "1")])
+def test_binder_start_sets_threads(limit, threads):
+    env = {**os.environ, "CPU_LIMIT": limit} if limit else dict(os.environ)
+    if not limit:
+        env.pop("CPU_LIMIT", None)
+    command = ["bash", ROOT / "binder/start", "printenv", "OMP_NUM_THREADS"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == threads
+
+
+def test_no_upper_bounds_on_torch_and_numpy():
+    for name, bound in map(_split, _project()["dependencies"]):
+        if name in ("torch", "torchvision", "numpy"):
+            assert "<" not in bound and not bound.startswith("=")
+
+
+def test_readme_names_the_commands_that_exist():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"`make ([a-z-]+)", readme))
+    assert {"lab", "test", "test-fast", "build"} <= named <= targets
+    assert "make test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
+def test_readme_has_a_row_for_every_lesson_with_its_links():
+    import build_notebooks as builder
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert builder.readme_table(builder.course()) in readme, "run `make build`"
+
+
+def test_licences_and_citation_are_there():
+    assert "BSD 3-Clause" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "CC BY 4.0" in (ROOT / "LICENSE-text").read_text(encoding="utf-8")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == _project()["version"]
+    assert citation["repository-code"] == _project()["urls"]["Repository"]
+
+
+def test_text_files_are_utf8_and_hold_no_machine_paths():
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True
+    )
+    names = [n for n in listed.stdout.split("\0") if n]
+    if not names:
+        pytest.skip("not a git checkout")
+    for name in names:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        found = re.search(r"(?<![\w.])/(work|farm)/\w|/root/\w|/home/\w", text)
+        allowed = name in ("tools/build_notebooks.py", "tests/test_environment.py")
+        assert allowed or not found, (name, found)
