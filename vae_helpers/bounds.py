@@ -71,7 +71,8 @@ def importance_weighted_bound(
     if samples < 1:
         raise ValueError(f"need at least 1 sample, got {samples}")
     mu, logvar = model.encode(x)
-    log_sum = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
+    # The sum is kept on the CPU: some devices have no 64-bit numbers.
+    log_sum = torch.full((len(x),), -math.inf, dtype=torch.float64)
     step = max(1, rows // len(x))
     for start in range(0, samples, step):
         s = min(step, samples - start)
@@ -82,9 +83,9 @@ def importance_weighted_bound(
             + standard_normal_log_prob(z)
             - normal_log_prob(z, m, v)
         )
-        chunk = log_weight.double().view(len(x), s).logsumexp(1)
+        chunk = log_weight.cpu().double().view(len(x), s).logsumexp(1)
         log_sum = torch.logaddexp(log_sum, chunk)
-    return (log_sum - math.log(samples)).float()
+    return (log_sum - math.log(samples)).to(x.dtype).to(x.device)
 
 
 def bits_per_dimension(nats: float | Tensor, dimensions: int) -> float | Tensor:
