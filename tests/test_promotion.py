@@ -11,6 +11,10 @@ from vae_helpers import bounds, distributions, training, vae
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 IMAGES = (torch.rand(256, 1, 28, 28) * 255).to(torch.uint8)
 FUNCTIONS = {  # lesson and name -> helper and random arguments
+    ("02", "reparameterize"): (
+        distributions.reparameterize,
+        lambda: tuple(torch.randn(3, 5, 4)),
+    ),
     ("04", "bernoulli_log_likelihood"): (
         distributions.bernoulli_log_likelihood,
         lambda: (torch.rand(5, 1, 4, 4), torch.randn(5, 1, 4, 4)),

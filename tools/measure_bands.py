@@ -49,7 +49,6 @@ def main() -> None:
     table, folder = course(), os.environ.get("VAE_COURSE_DATA")
     if options.source != "sample" and not folder:
         raise SystemExit("the full data are needed: set VAE_COURSE_DATA")
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))
     for source in [options.source] if options.source else ["full", "sample"]:
         if source == "sample":
             os.environ.pop("VAE_COURSE_DATA", None)
@@ -66,6 +65,7 @@ def main() -> None:
                 for _, name, kind, value in run_lesson(lesson, table, seed, record):
                     assert kind == source, f"asked for {source}, the lesson used {kind}"
                     found.setdefault(name, []).append(float(f"{value:.5g}"))
+            results = json.loads(RESULTS.read_text(encoding="utf-8"))
             old = results.setdefault(number, {})
             for name in [n for n in old if n not in found]:
                 old[name].pop(source, None)

@@ -185,10 +185,13 @@ def compare(
         return
     for mistake, diagnosis in mistakes:
         try:
-            made = [evaluate(mistake, c, gradients, i) for i, c in enumerate(cases)]
+            fits = all(
+                close(got[i], evaluate(mistake, case, gradients, i), tol)
+                for i, case in enumerate(cases)
+            )
         except Exception:  # a mistake may not run on every case
             continue
-        if all(close(got[i], made[i], tol) for i in range(len(cases))):
+        if fits:
             raise Wrong(diagnosis)
     raise Wrong(
         _difference(got[wrong[0]], wanted[wrong[0]], len(wrong), len(cases), tol)

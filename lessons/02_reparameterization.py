@@ -1,0 +1,1086 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 02 · Reparameterization: how can a gradient pass through a sample?
+#
+# A VAE draws its code at random, and yet it learns by gradient descent. We find the step
+# that makes this possible, and measure what it saves.
+#
+# **You will be able to**
+#
+# - write a Gaussian sample whose gradient reaches mean and log-variance;
+# - find the line that cuts a gradient without an error message;
+# - estimate the gradient of an average in two ways and predict the noise of both;
+# - say why networks return `logvar`, and how its usual mistakes look;
+# - reparameterise other distributions, and name the price for a discrete one.
+
+# %% [markdown]
+# ## Set-up
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+from torch.distributions import Cauchy, Gumbel, Laplace, Normal
+
+from vae_helpers import distributions, plots, runtime, widgets
+from vae_helpers.checks import lesson02 as check
+
+plots.style()
+
+# %%
+SEED = 0
+SAMPLES = 100_000  # S, draws for each measured variance
+THETAS = [0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0]  # means to measure at
+DIMENSIONS = [1, 2, 3, 5, 10, 20, 50, 100]  # D, to measure at
+TEMPERATURES = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0]  # of the soft choice
+
+device = runtime.start(SEED)
+
+# %% [markdown]
+# All tensors of this lesson are small and stay on the CPU.
+#
+# ## The problem: a model that half learns
+#
+# The smallest model with a random code has two numbers. The "encoder" is $\theta$, the
+# mean of the code. The "decoder" is $w$, which multiplies the code. Together they should
+# produce the number 2:
+#
+# $$z \sim \mathcal N(\theta,\, 0.3^2), \qquad \text{cost} = (w z - 2)^2.$$
+#
+# | Symbol | Meaning | Shape | Name in code |
+# |---|---|---|---|
+# | $\theta$ | in this lesson: the mean of a toy code, the role of $\mu$ | number | `theta` |
+# | $w$ | weight of the toy decoder | number | `w` |
+#
+# The sign $\sim$ means "is drawn from". PyTorch can draw in two ways, `sample()` and
+# `rsample()`. Their values have the same distribution.
+
+
+# %%
+def draw_without_path(theta):
+    return Normal(theta, 0.3).sample((256,))  # (256,) codes
+
+
+def draw_with_path(theta):
+    return Normal(theta, 0.3).rsample((256,))
+
+
+DRAWS = {"sample()": draw_without_path, "rsample()": draw_with_path}
+
+
+# %% [markdown]
+# The training loop takes either of them. **Predict**: one of the two does not work. Does it
+# stop with an error? Does the cost fall? What does $\theta$ do?
+
+
+# %%
+def train_two_numbers(draw, steps=150, rate=0.05):
+    """draw maps theta to codes -> cost and theta at every step."""
+    torch.manual_seed(SEED)
+    theta, w = (torch.tensor(0.5, requires_grad=True) for _ in range(2))
+    optimizer = torch.optim.SGD([theta, w], lr=rate)
+    path = {"cost": [], "theta": []}
+    for _ in range(steps):
+        cost = ((w * draw(theta) - 2) ** 2).mean()
+        optimizer.zero_grad()
+        cost.backward()
+        optimizer.step()
+        path["cost"].append(cost.item())
+        path["theta"].append(theta.item())
+    return path
+
+
+# %%
+paths = {name: train_two_numbers(draw) for name, draw in DRAWS.items()}
+figure, axes = plt.subplots(1, 2, figsize=(7.5, 2.8))
+for ax, quantity in zip(axes, ["cost", "theta"], strict=True):
+    curves = {name: path[quantity] for name, path in paths.items()}
+    plots.show_curves(range(150), curves, ylabel=quantity, ax=ax)
+axes[0].set_yscale("log")
+plt.show()
+
+# %% [markdown]
+# No error, and the cost falls with both. But with `sample()` the encoder's $\theta$ never
+# moves. The decoder does what it can alone, so the cost stops at a higher value. (With
+# `rsample()` it keeps growing: a larger code makes the noise matter less.) In a large model
+# nobody would notice the fault. The gradients themselves show it at once:
+
+# %%
+for name, draw in DRAWS.items():
+    torch.manual_seed(SEED)
+    theta, w = (torch.tensor(0.5, requires_grad=True) for _ in range(2))
+    z = draw(theta)
+    ((w * z - 2) ** 2).mean().backward()
+    print(f"{name:9} z.requires_grad = {z.requires_grad}")
+    print("    gradient of theta:", theta.grad, "  of w:", w.grad)
+
+# %% [markdown]
+# `None` is the missing gradient. For PyTorch, `sample()` returns a plain number that came
+# from nowhere. It does not know that another $\theta$ would have given another $z$. What
+# does `rsample()` know?
+#
+# ## Smallest case: three random numbers
+#
+# Draw three numbers $\varepsilon$ from a standard normal **once**. Then compute
+# $z = \mu + \sigma\varepsilon$. The result has mean $\mu$ and standard deviation $\sigma$,
+# and now nothing random is left: we can ask what happens to each $z$ when $\mu$ or
+# $\sigma$ grows a little.
+
+# %%
+eps = torch.tensor([-1.0, 0.5, 2.0])
+z = 1.0 + 2.0 * eps
+print("eps                   :", eps.tolist())
+print("z, mu = 1, sigma = 2  :", z.tolist())
+for name, moved in [("mu", 1.1 + 2.0 * eps), ("sigma", 1.0 + 2.1 * eps)]:
+    steps = [round(step, 3) for step in (moved - z).tolist()]
+    print(f"{name:5} + 0.1 moves z by:", steps)
+
+# %% [markdown]
+# A step in $\mu$ moves every sample by the same amount, so $\partial z/\partial\mu = 1$. A
+# step in $\sigma$ moves each sample by $\varepsilon$ times the step, so
+# $\partial z/\partial\sigma = \varepsilon$: samples on the right go right, samples on the
+# left go left. This is **reparameterization**: the randomness comes in from outside, as an
+# input, and $z$ is an ordinary function of $\mu$ and $\sigma$.
+#
+# Move the sliders. The thirty $\varepsilon$ at the bottom stay fixed; the samples at the top
+# follow $\mu$ and $\sigma$ without a jump.
+
+
+# %%
+def draw_samples(ax, eps, mu, sigma):
+    """Draw fixed noise (bottom), the samples made from it (top) and their density."""
+    z = mu + sigma * eps
+    line = torch.linspace(-6, 6, 400)
+    ax.plot(line, 1 + Normal(mu, sigma).log_prob(line).exp(), color="black", ls="-")
+    for start, end in zip(eps.tolist(), z.tolist(), strict=True):
+        ax.plot([start, end], [0, 1], color="grey", ls="-", lw=0.5)
+    ax.scatter(eps, 0 * eps, marker="o", s=16, color=plots.COLOURS[0], zorder=3)
+    ax.scatter(z, 1 + 0 * z, marker="^", s=20, color=plots.COLOURS[1], zorder=3)
+    ax.set(xlim=(-6, 6), ylim=(-0.2, 2.4), xlabel="value of eps and of z")
+    ax.set_yticks([0, 1], ["eps", "z"])
+    ax.set_title(f"mu = {mu:.1f}, sigma = {sigma:.1f}")
+
+
+EPS = torch.randn(30, generator=torch.Generator().manual_seed(SEED))
+
+
+# %%
+def show_samples(figure, mu, sigma):
+    draw_samples(figure.add_subplot(), EPS, mu, sigma)
+    z = mu + sigma * EPS
+    return f"30 samples: mean {z.mean():.2f}, standard deviation {z.std():.2f}."
+
+
+widgets.explore(
+    show_samples,
+    {
+        "mu": widgets.slider("mu", -3, 3, value=1.0),
+        "sigma": widgets.slider("sigma", 0.2, 2, value=0.5),
+    },
+)
+
+# %% [markdown]
+# The same without a kernel, for three settings:
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(9, 2.5))
+for ax, (mu, sigma) in zip(axes, [(0, 1), (2, 1), (2, 0.4)], strict=True):
+    draw_samples(ax, EPS, mu, sigma)
+plt.show()
+
+# %% [markdown]
+# From the first to the second picture $\mu$ grows, and all lines lean by the same amount.
+# From the second to the third $\sigma$ shrinks, and the lines run together. The order of
+# the samples never changes.
+
+# %% [markdown]
+# ## The maths: moving the gradient inside the average
+#
+# | Symbol | Meaning | Shape | Name in code |
+# |---|---|---|---|
+# | $f(z)$ | the cost of a code; here $f(z) = z^2$ | $(S)$ | `cost` |
+# | $\mathbb E[f(z)]$ | the mean of $f$ over all draws, the expectation | number | |
+# | $\mathrm{Var}[g]$ | variance: the mean of $(g - \mathbb E[g])^2$ | number | `variance` |
+# | $g$ | one random estimate of a gradient | $(S)$ | `estimates` |
+# | $p(z; \theta)$ | the density of $z$ | $(S)$ | |
+# | $b$ | baseline, a number subtracted from $f$ | number | `baseline` |
+# | $R$, $n$ | the part of the cost from the other $n = D - 1$ dimensions | number | |
+#
+# We want the gradient of the average cost, $\nabla_\theta\, \mathbb E[f(z)]$. For
+# $f(z) = z^2$ we know it: $\mathbb E[z^2] = \theta^2 + 1$, so it is $2\theta$. With a
+# network as $f$ nobody can compute the average, and we must estimate from draws.
+#
+# The trouble is that $\theta$ sits in the distribution over which we average. With
+# $z = \theta + \varepsilon$ it moves into the function:
+#
+# $$\nabla_\theta\, \mathbb E_{z \sim \mathcal N(\theta, 1)}[f(z)] = \nabla_\theta\, \mathbb E_{\varepsilon \sim \mathcal N(0, 1)}[f(\theta + \varepsilon)] = \mathbb E_{\varepsilon}[f'(\theta + \varepsilon)].$$
+#
+# The first step writes the same average with other letters. In the second, the
+# distribution of $\varepsilon$ does not depend on $\theta$, so the derivative of the mean
+# is the mean of the derivatives. One draw gives the **pathwise** estimate
+#
+# $$g = f'(\theta + \varepsilon) = 2(\theta + \varepsilon).$$
+#
+# Its mean is $2\theta$, the right answer: the estimate is **unbiased**. Its variance is
+# $4\,\mathrm{Var}[\varepsilon] = 4$, for every $\theta$.
+
+# %% [markdown]
+# ## Build it: the reparameterised sample
+#
+# A VAE's encoder returns two tensors, `mu` and `logvar`, where `logvar` is
+# $\log\sigma^2$. With one $\varepsilon$ for each image and each dimension,
+#
+# $$z = \mu + \sigma\,\varepsilon, \qquad \sigma = \sqrt{\sigma^2} = \exp(\tfrac12 \log\sigma^2).$$
+#
+# ### Exercise 02.1 · A sample that lets gradients through
+#
+# *core, easy, 5 minutes*
+#
+# Return the sample for the given noise. The check looks at the gradients of `mu` and
+# `logvar` as well as at values. Our own functions come after each exercise; yours begin
+# with `my_`, so that neither overwrites the other.
+
+
+# %% tags=["exercise"]
+def my_reparameterize(mu, logvar, eps):
+    """mu, logvar, eps (B, Z) -> z (B, Z)."""
+    ### BEGIN SOLUTION
+    sigma = torch.exp(0.5 * logvar)  # (B, Z)
+    return mu + sigma * eps
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.reparameterize(my_reparameterize)
+
+# %% [markdown]
+# <details><summary>Hint 1: what is given?</summary>
+#
+# Everything random is already in `eps`. You need arithmetic only, no new draw.
+# </details>
+# <details><summary>Hint 2: from logvar to sigma</summary>
+#
+# `torch.exp` undoes the logarithm and gives $\sigma^2$. A square root is a half in the
+# exponent.
+# </details>
+# <details><summary>Hint 3: gradients</summary>
+#
+# Use tensors all the way: no `.detach()`, `.item()`, `.data` or `no_grad`.
+# </details>
+
+# %% [markdown]
+# Our version draws the noise itself if none is given.
+
+
+# %% tags=["definition"]
+def reparameterize(mu, logvar, eps=None):
+    """mu, logvar (B, Z) -> z (B, Z), a sample that passes gradients to both."""
+    if eps is None:
+        eps = torch.randn_like(mu)  # one number for each image and dimension
+    return mu + torch.exp(0.5 * logvar) * eps
+
+
+# %% [markdown]
+# Two properties to check. The samples have the mean and the spread that we asked for. And
+# autograd agrees with the derivatives from above: 1 for `mu`, and
+# $\tfrac12\sigma\varepsilon$ for `logvar`, by the chain rule.
+
+# %%
+torch.manual_seed(SEED)
+mu = torch.full((SAMPLES, 1), 3.0, requires_grad=True)
+logvar = torch.full((SAMPLES, 1), 2 * math.log(0.5), requires_grad=True)
+eps = torch.randn(SAMPLES, 1)
+z = reparameterize(mu, logvar, eps)
+z.sum().backward()
+print(f"wanted: mean 3, sigma 0.5; drawn: mean {z.mean():.3f}, sigma {z.std():.3f}")
+assert torch.equal(mu.grad, torch.ones_like(mu))
+assert torch.allclose(logvar.grad, 0.5 * 0.5 * eps)
+assert torch.allclose(z, distributions.reparameterize(mu, logvar, eps))
+
+# %% [markdown]
+# The last line compares with the helper that later lessons import.
+#
+# ### Why logvar?
+#
+# The last layer of a network returns any real number. A standard deviation must be
+# positive. **Predict**: which rows of this table can be trained?
+
+# %%
+output = torch.tensor([-50.0, -3.0, 0.0, 3.0], requires_grad=True)
+ways = {
+    "sigma = output": output,
+    "sigma = relu(output)": output.relu(),
+    "sigma = exp(output / 2)": torch.exp(0.5 * output),
+}
+print(f"{'output of the network':26}", [round(v, 1) for v in output.tolist()])
+for name, sigma in ways.items():
+    (slope,) = torch.autograd.grad(sigma.sum(), output)
+    print(f"{name:26}", [f"{v:.2g}" for v in sigma.tolist()])
+    print(f"{'    its gradient':26}", [f"{v:.2g}" for v in slope.tolist()])
+
+# %% [markdown]
+# The first way gives negative standard deviations. The second gives exactly 0 with a
+# gradient of 0, and a unit that arrives there never returns. The exponential is positive
+# everywhere, and its gradient gets small but not 0. The loss of lesson 03 also needs
+# $\log\sigma^2$, and `logvar` gives it without a logarithm of a tiny number.
+#
+# ### What goes wrong with exp(logvar) as sigma?
+#
+# A frequent mistake: `exp(logvar)` is the variance, not its root. It has the right shape
+# and is positive. The samples get another spread than the one that was asked for.
+
+# %%
+torch.manual_seed(SEED)
+wanted = torch.logspace(-1, 1, 9)  # sigma from 0.1 to 10
+logvar = 2 * wanted.log()
+eps = torch.randn(2000, 9)
+right, wrong = torch.exp(0.5 * logvar) * eps, torch.exp(logvar) * eps
+figure, ax = plt.subplots(figsize=(4.6, 3))
+ax.loglog(wanted, right.std(0), marker="o", label="exp(0.5 * logvar)")
+ax.loglog(wanted, wrong.std(0), marker="s", label="exp(logvar), wrong")
+ax.set(xlabel="sigma asked for", ylabel="sigma of the samples")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# The wrong line is twice as steep: small spreads come out far too small, large ones far too
+# large, and only $\sigma = 1$ is right. An untrained encoder begins near `logvar` 0, where
+# the mistake is invisible. Later the loss charges a price for one Gaussian while the
+# decoder gets samples from another. The numbers also become infinite earlier:
+
+# %%
+large = torch.tensor([80.0, 90.0, 170.0, 180.0])
+print("logvar         :", large.tolist())
+print("exp(logvar / 2):", [f"{v:.1g}" for v in torch.exp(0.5 * large).tolist()])
+print("exp(logvar)    :", [f"{v:.1g}" for v in torch.exp(large).tolist()])
+
+# %% [markdown]
+# If a training run shows NaN, look at the largest `logvar` first.
+#
+# ## A second way: the score function
+#
+# The pathwise estimate needs the derivative $f'$. What if $f$ has none, such as "the
+# number of wrong answers"? Then we change the **probability** of the draws instead of
+# their place. Write the average as an integral, and use
+# $\nabla p = p\,\nabla\log p$, the chain rule of the logarithm:
+#
+# $$\nabla_\theta \int f(z)\, p(z; \theta)\, dz = \int f(z)\, p(z; \theta)\, \nabla_\theta \log p(z; \theta)\, dz = \mathbb E\big[f(z)\, \nabla_\theta \log p(z; \theta)\big].$$
+#
+# The factor $\nabla_\theta \log p$ is called the **score**. For $\mathcal N(\theta, \sigma^2)$
+# we have $\log p = -\frac{(z - \theta)^2}{2\sigma^2} + \text{a constant}$, and so the score
+# is $\frac{z - \theta}{\sigma^2}$. In words: on the way downhill, draws with a high cost push
+# $\theta$ away from themselves. Only values of $f$ are needed.
+#
+# ### Exercise 02.2 · The score-function estimator
+#
+# *core, medium, 8 minutes*
+#
+# Return one estimate of $\nabla_\theta\, \mathbb E[f(z)]$ for each noise value, with
+# $z = \theta + \sigma\varepsilon$. Use `f` only by calling it: some of the functions in the
+# check are steps.
+
+
+# %% tags=["exercise"]
+def my_score_gradient(f, theta, sigma, eps):
+    """f maps (S,) to (S,); theta, sigma: scalars; eps (S,) -> estimates (S,)."""
+    ### BEGIN SOLUTION
+    z = theta + sigma * eps  # (S,)
+    return f(z) * (z - theta) / sigma**2
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.score_gradient(my_score_gradient)
+
+# %% [markdown]
+# <details><summary>Hint 1: two factors</summary>
+#
+# Make the samples first. Each estimate is then the cost of a sample times the score of the
+# same sample.
+# </details>
+# <details><summary>Hint 2: the score</summary>
+#
+# It is the derivative of $\log p$ with respect to $\theta$, not $\log p$ itself and not the
+# derivative with respect to $z$. The text above has it.
+# </details>
+# <details><summary>Hint 3: shape and powers</summary>
+#
+# No mean: return as many numbers as `eps` has. If you write the score with
+# $\varepsilon$, count the powers of $\sigma$ once more.
+# </details>
+
+# %% [markdown]
+# ### Both estimators, in any dimension
+#
+# Our versions work in $D$ dimensions, with $f(z) = z_1^2 + \dots + z_D^2$ and
+# $\sigma = 1$. They return the gradient with respect to the first coordinate of the mean,
+# for each draw; the other coordinates behave alike.
+
+
+# %% tags=["definition"]
+def cost(z):
+    """(S, D) -> (S,)."""
+    return (z**2).sum(1)
+
+
+def pathwise(theta, eps):
+    """(S, D) noise -> (S,) estimates of the gradient in the first coordinate."""
+    z = (theta + eps).requires_grad_()  # dz/dtheta = 1: the gradient of z is enough
+    (gradient,) = torch.autograd.grad(cost(z).sum(), z)  # (S, D)
+    return gradient[:, 0]
+
+
+# %% [markdown]
+# The score of the first coordinate is $z_1 - \theta = \varepsilon_1$. From the cost we may
+# subtract a number $b$, a **baseline**. Nothing changes on average, since
+# $\mathbb E[b\,\varepsilon_1] = b\,\mathbb E[\varepsilon_1] = 0$.
+
+
+# %% tags=["definition"]
+def score_function(theta, eps, baseline=0.0):
+    """(S, D) noise -> (S,) estimates of the same gradient, from values of the cost."""
+    return (cost(theta + eps) - baseline) * eps[:, 0]
+
+
+# %% [markdown]
+# A good choice is $b = \mathbb E[f] = D\,(\theta^2 + 1)$: then a draw is judged by
+# whether it is better or worse than usual, and the noise should fall.
+
+
+# %% tags=["definition"]
+def all_estimates(theta, eps):
+    """Three estimators on the same noise (S, D): name -> (S,)."""
+    mean_cost = eps.shape[1] * (theta**2 + 1)
+    return {
+        "pathwise": pathwise(theta, eps),
+        "score function": score_function(theta, eps),
+        "with baseline": score_function(theta, eps, mean_cost),
+    }
+
+
+# %% [markdown]
+# Are they unbiased? A mean of $S$ draws is itself random. It typically lies
+# $\sqrt{\mathrm{Var}/S}$ from the truth; this is its **standard error**. We
+# count how many standard errors a result is off: usually below 2, rarely above 3.
+
+# %%
+torch.manual_seed(SEED)
+for name, estimates in all_estimates(1.0, torch.randn(SAMPLES, 1)).items():
+    mean, error = estimates.mean(), estimates.std() / math.sqrt(SAMPLES)
+    off = (mean - 2.0) / error
+    print(f"{name:14} mean {mean:.3f}, off by {off:+.1f} times {error:.3f}")
+    assert abs(off) < 5
+
+# %% [markdown]
+# All three agree with $2\theta = 2$. The last number is the standard error. It differs, although each row
+# had the same number of draws.
+
+# %% [markdown]
+# ## The maths: how noisy are they?
+#
+# We can compute the variances by hand. All we need are the means of the powers of
+# $\varepsilon$. A fine grid gives them as sums of value times probability:
+
+# %%
+grid = torch.linspace(-12, 12, 4801, dtype=torch.float64)  # steps of 0.005
+weight = torch.exp(-0.5 * grid**2) / math.sqrt(2 * math.pi) * 0.005
+for power in range(1, 7):
+    mean = (grid**power * weight).sum().item()
+    print(f"mean of eps^{power}: {round(mean, 4) + 0.0}")
+
+# %% [markdown]
+# So $\mathbb E[\varepsilon^2] = 1$, $\mathbb E[\varepsilon^4] = 3$,
+# $\mathbb E[\varepsilon^6] = 15$, and odd powers have mean 0. We also use
+# $\mathrm{Var}[g] = \mathbb E[g^2] - \mathbb E[g]^2$, with $\mathbb E[g] = 2\theta$.
+#
+# **Score function**, $g = (\theta + \varepsilon)^2\varepsilon$. The even powers of $g^2$ are
+#
+# $$\mathbb E[g^2] = \mathbb E[\theta^4\varepsilon^2 + 6\theta^2\varepsilon^4 + \varepsilon^6] = \theta^4 + 18\theta^2 + 15, \qquad \mathrm{Var}[g] = \theta^4 + 14\theta^2 + 15.$$
+#
+# **With baseline** $b = \theta^2 + 1$, $g = (2\theta\varepsilon + \varepsilon^2 - 1)\,\varepsilon$. Squared, the even powers are
+#
+# $$\mathbb E[g^2] = \mathbb E[4\theta^2\varepsilon^4 + \varepsilon^6 - 2\varepsilon^4 + \varepsilon^2] = 12\theta^2 + 10, \qquad \mathrm{Var}[g] = 8\theta^2 + 10.$$
+#
+# **In $D$ dimensions** the cost gains $R$, the sum of the other $n = D - 1$ squares. It is
+# independent of $\varepsilon_1$, with mean $n(\theta^2 + 1)$ and variance
+# $n(4\theta^2 + 2)$. So $g$ gains the term $R\,\varepsilon_1$. With
+# $\mathbb E[z_1^2\varepsilon_1^2] = \theta^2 + 3$, the variance gains
+#
+# $$\mathbb E[R^2] + 2\,\mathbb E[R]\,\mathbb E[z_1^2\varepsilon_1^2] = n(4\theta^2 + 2) + n^2(\theta^2 + 1)^2 + 2n(\theta^2 + 1)(\theta^2 + 3).$$
+#
+# At $\theta = 1$ the sum is $30 + 22(D-1) + 4(D-1)^2$: it grows with the **square** of the
+# dimension. The baseline removes the mean of $R$, and only $n(4\theta^2 + 2)$ remains. The
+# pathwise estimate does not see the other coordinates at all: still 4.
+
+
+# %% tags=["definition"]
+def exact_variances(theta, dimensions):
+    """Variance of one estimate of each kind, for z ~ N(theta, 1) in every dimension."""
+    n, square = dimensions - 1, theta**2
+    spread = n * (4 * square + 2)  # Var[R]
+    shift = n**2 * (square + 1) ** 2 + 2 * n * (square + 1) * (square + 3)
+    return {
+        "pathwise": 4.0,
+        "score function": square**2 + 14 * square + 15 + spread + shift,
+        "with baseline": 8 * square + 10 + spread,
+    }
+
+
+# %% [markdown]
+# Now we measure. A measured variance is a mean, too: the mean of the squared deviations
+# $(g - \bar g)^2$. So it has a standard error of its own, computed in the same way.
+
+
+# %% tags=["definition"]
+def variance_with_error(estimates):
+    """(S,) -> the variance and the standard error of this variance."""
+    squares = (estimates - estimates.mean()) ** 2
+    return squares.mean().item(), squares.std().item() / math.sqrt(len(squares))
+
+
+# %% [markdown]
+# One function measures all three estimators and puts the exact value beside each.
+
+
+# %%
+def measure(theta, dimensions):
+    """Measured variances: rows (name, variance, its standard error, exact value)."""
+    eps = torch.randn(SAMPLES, dimensions)
+    exact = exact_variances(theta, dimensions)
+    return [
+        (name, *variance_with_error(estimates), exact[name])
+        for name, estimates in all_estimates(theta, eps).items()
+    ]
+
+
+# %%
+torch.manual_seed(SEED)
+by_theta = {theta: measure(theta, 1) for theta in THETAS}
+by_dimension = {d: measure(1.0, d) for d in DIMENSIONS}
+
+# %%
+rows = sum([*by_theta.values(), *by_dimension.values()], [])
+scores = [(variance - exact) / error for _, variance, error, exact in rows]
+within = sum(abs(score) < 3 for score in scores)
+print(f"{within} of {len(scores)} variances lie within three standard errors")
+print(f"largest distance: {max(map(abs, scores)):.1f} standard errors")
+assert max(map(abs, scores)) < 5
+
+# %% [markdown]
+# ## Look: the price of not using the path
+#
+# **Predict** the shape of the curves before you run the cell: which are flat, which are
+# steep?
+
+# %%
+MARKS = {"pathwise": "o", "score function": "s", "with baseline": "^"}
+fine_theta = {t / 20: exact_variances(t / 20, 1) for t in range(201)}
+fine_dimension = {d: exact_variances(1.0, d) for d in range(1, 101)}
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
+panels = [(axes[0], fine_theta, by_theta), (axes[1], fine_dimension, by_dimension)]
+for ax, fine, measured in panels:
+    for i, (name, mark) in enumerate(MARKS.items()):
+        exact = [variances[name] for variances in fine.values()]
+        found = [rows[i][1] for rows in measured.values()]
+        ax.plot(list(fine), exact, color=plots.COLOURS[i])
+        ax.plot(list(measured), found, mark, ls="", color=plots.COLOURS[i], label=name)
+axes[0].set(yscale="log", xlabel="theta (D = 1)", ylabel="variance of one estimate")
+axes[1].set(xscale="log", xlabel="number of dimensions D (theta = 1)")
+axes[1].legend()
+plt.show()
+
+# %% [markdown]
+# Lines are the formulas, points the measurements, and they lie on each other. The pathwise
+# variance is the flat line at the bottom of both pictures. The score function grows with
+# the fourth power of $\theta$ and with the square of $D$; the baseline takes away half of
+# each exponent. How many draws does each need to be as quiet as one pathwise draw?
+
+# %%
+for theta, dimensions in [(1.0, 1), (10.0, 1), (1.0, 100)]:
+    exact = exact_variances(theta, dimensions)
+    draws = {name: v / exact["pathwise"] for name, v in exact.items()}
+    text = ", ".join(f"{name} {n:,.1f}" for name, n in draws.items())
+    print(f"theta {theta:2.0f}, D {dimensions:3}: {text}")
+
+# %% [markdown]
+# This is why a VAE gets along with one draw for each image: its $f$ is a network, which has
+# derivatives. For an $f$ made of steps the pathwise estimate is 0 and wrong, and the score
+# function is the one that works.
+
+# %% [markdown]
+# ## Beyond the Gaussian
+#
+# | Symbol | Meaning | Shape | Name in code |
+# |---|---|---|---|
+# | $m$, $s$ | location and scale, the roles of $\mu$ and $\sigma$ | $(B, Z)$ | `location`, `scale` |
+# | $u$ | uniform noise between 0 and 1 | $(B, Z)$ | `u` |
+# | $F(z)$ | probability of a value below $z$, the CDF | $(B, Z)$ | `cdf`, its inverse `icdf` |
+#
+# ### Location-scale families
+#
+# The step $z = m + s\,\varepsilon$ does not need a Gaussian. Take any fixed distribution for
+# $\varepsilon$, stretch it by $s$ and shift it by $m$. A density that is stretched by $s$
+# becomes $s$ times lower. That is the whole difference between the two log-densities:
+
+# %%
+eps = torch.linspace(-3, 3, 7)
+z = 3 + 2 * eps  # location 3, scale 2
+for family in (Normal, Laplace, Cauchy, Gumbel):
+    moved = family(3.0, 2.0).log_prob(z)
+    standard = family(0.0, 1.0).log_prob(eps) - math.log(2)
+    assert torch.allclose(moved, standard, atol=1e-5)
+    print(f"{family.__name__:8} log-densities agree")
+
+# %% [markdown]
+# ### Any distribution with an inverse
+#
+# The cumulative distribution function (CDF) $F(z)$ is the probability of a value below $z$.
+# It climbs from 0 to 1. Draw a height $u$ evenly between 0 and 1, and look up the place
+# $z = F^{-1}(u)$ where the curve reaches it. We show it for the Laplace distribution, a
+# sharp peak with heavy tails, with density $\frac{1}{2s}\exp(-|z - m| / s)$ for
+# location $m$ and scale $s$.
+
+# %%
+laplace = Laplace(0.0, 1.0)
+line, heights = torch.linspace(-4, 4, 400), torch.linspace(0.025, 0.975, 20)
+places = laplace.icdf(heights)
+figure, ax = plt.subplots(figsize=(5, 3))
+ax.plot(line, laplace.cdf(line), label="CDF")
+ax.hlines(heights, -4, places, lw=0.6, color="grey", ls="-")
+ax.vlines(places, 0, heights, lw=0.6, color=plots.COLOURS[1], ls="-")
+ax.plot(places, 0 * places, "^", color=plots.COLOURS[1], label="z", clip_on=False)
+ax.set(xlabel="z", ylabel="u, height of the CDF", xlim=(-4, 4), ylim=(0, 1))
+ax.legend(loc="center right")
+plt.show()
+
+# %% [markdown]
+# Heights in equal steps on the left become places on the floor: dense where the curve is
+# steep, sparse in the tails. The noise is now $u$, and $z$ is again an ordinary function of
+# location and scale. Below the location the CDF is $\frac12 \exp((z - m)/s)$, above it is
+# $1 - \frac12 \exp(-(z - m)/s)$.
+#
+# ### Exercise 02.3 · Laplace by inverse CDF
+#
+# *core, medium, 10 minutes*
+#
+# Turn uniform noise into Laplace samples, with gradients for location and scale.
+
+
+# %% tags=["exercise"]
+def my_laplace(location, scale, u):
+    """location, scale, u in (0, 1): all (B, Z) -> z (B, Z)."""
+    ### BEGIN SOLUTION
+    below = torch.log(2 * u)  # solves u = exp(z) / 2
+    above = -torch.log(2 * (1 - u))  # solves u = 1 - exp(-z) / 2
+    return location + scale * torch.where(u < 0.5, below, above)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.laplace(my_laplace)
+
+# %% [markdown]
+# <details><summary>Hint 1: begin with the standard one</summary>
+#
+# Take location 0 and scale 1 first. The general case is a location-scale step.
+# </details>
+# <details><summary>Hint 2: two pieces</summary>
+#
+# Set $u$ equal to each piece of the CDF and solve for $z$. Which piece applies depends on
+# whether $u$ lies below one half.
+# </details>
+# <details><summary>Hint 3: choosing</summary>
+#
+# `torch.where(condition, a, b)` chooses for each entry. At $u = \frac12$ both pieces
+# must give the location.
+# </details>
+
+# %% [markdown]
+# Our version writes both pieces as one, with the distance of $u$ from the middle.
+
+
+# %% tags=["definition"]
+def laplace_from_uniform(location, scale, u):
+    """location, scale, u in (0, 1): all (B, Z) -> z (B, Z)."""
+    side = u - 0.5
+    return location - scale * side.sign() * torch.log1p(-2 * side.abs())
+
+
+# %%
+torch.manual_seed(SEED)
+u = torch.rand(SAMPLES, 1).clamp_min(1e-7)  # rand may return 0, whose place is -inf
+drawn = laplace_from_uniform(torch.tensor(1.0), torch.tensor(0.5), u)
+assert torch.allclose(Laplace(1.0, 0.5).cdf(drawn), u, atol=1e-5)
+
+# %%
+figure, ax = plt.subplots(figsize=(4.8, 2.6))
+line = torch.linspace(-3, 5, 400)
+ax.hist(drawn[:, 0], line[::4], density=True, alpha=0.5, label="drawn")
+ax.plot(line, Laplace(1.0, 0.5).log_prob(line).exp(), color="black", label="exact")
+ax.set(xlabel="z", ylabel="density")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+# The histogram of the draws follows the exact density, peak included, and the CDF of each
+# draw gives its $u$ back.
+#
+# ## A discrete choice: Gumbel-softmax
+#
+# A choice among $K$ categories has no path: when a probability grows a little, the
+# choice stays the same, or jumps.
+#
+# | Symbol | Meaning | Shape | Name in code |
+# |---|---|---|---|
+# | $K$ | number of categories, here 3 | number | |
+# | $a$ | logits | $(K)$ | `logits` |
+# | $p_k$ | probability of category $k$, $p = \mathrm{softmax}(a)$ | $(K)$ | `p` |
+# | $c_k$ | cost of category $k$ | $(K)$ | `costs` |
+# | $\tau$ | temperature of the soft choice | number | `temperature` |
+#
+# The average cost is $\sum_k p_k c_k$. The exact gradient for logit $a_k$ is
+# $p_k\,(c_k - \sum_j p_j c_j)$.
+
+# %%
+p = torch.tensor([0.5, 0.3, 0.2])
+costs = torch.tensor([1.0, 3.0, 0.0])
+logits = p.log().requires_grad_()  # a
+average = (logits.softmax(0) * costs).sum()
+(exact_gradient,) = torch.autograd.grad(average, logits)
+assert torch.allclose(exact_gradient, p * (costs - average))
+print("average cost:", round(average.item(), 2))
+print("exact gradient:", [round(g, 2) for g in exact_gradient.tolist()])
+
+# %% [markdown]
+# A fair choice can be made with noise from outside. Draw $u_k$ between 0 and 1 for each
+# category, turn it into **Gumbel noise** $-\log(-\log u_k)$ (an inverse CDF again), add it
+# to the logits, and take the largest. Category $k$ wins with probability $p_k$. The
+# largest has no gradient, so we soften it: a softmax at **temperature** $\tau$.
+
+
+# %% tags=["definition"]
+def gumbel_softmax(logits, u, temperature):
+    """logits, u (S, K) -> soft choices (S, K); each row sums to 1."""
+    noise = -torch.log(-torch.log(u))
+    return ((logits + noise) / temperature).softmax(1)
+
+
+# %%
+torch.manual_seed(SEED)
+choice_u = torch.rand(SAMPLES, 3).clamp_min(1e-7)
+winners = gumbel_softmax(logits.detach(), choice_u, 1.0).argmax(1)
+print("share of wins:", [round(v, 3) for v in (winners.bincount() / SAMPLES).tolist()])
+
+# %% [markdown]
+# The shares are the probabilities: the choice is fair. Now three draws at three
+# temperatures, with the same noise:
+
+# %%
+for temperature in (0.1, 1.0, 10.0):
+    soft = gumbel_softmax(logits.detach(), choice_u[:3], temperature)
+    texts = [" ".join(f"{v:.2f}" for v in row) for row in soft.tolist()]
+    print(f"temperature {temperature:4}:", "  |  ".join(texts))
+
+# %% [markdown]
+# Each group of three numbers is one soft choice. A low temperature gives almost hard
+# choices, a high one mixes all categories. A mixture is not a choice: its average cost is
+# another one, and so is the gradient. **Predict**: which temperatures give a wrong gradient,
+# and which a noisy one?
+
+
+# %% tags=["definition"]
+def soft_gradients(logits, costs, u, temperature):
+    """One estimate of the gradient for each draw: (S, K)."""
+    own = logits.detach().expand(u.shape).clone().requires_grad_()  # a copy each
+    soft_cost = gumbel_softmax(own, u, temperature) @ costs  # (S,)
+    return torch.autograd.grad(soft_cost.sum(), own)[0]
+
+
+# %% [markdown]
+# We look at the second logit. For comparison, the score function works for discrete
+# choices and is unbiased; with three categories its variance is an exact sum.
+
+# %%
+torch.manual_seed(SEED)
+target = exact_gradient[1].item()
+biases, errors, spreads = [], [], []
+for temperature in TEMPERATURES:
+    u = torch.rand(SAMPLES, 3).clamp_min(1e-7)
+    estimates = soft_gradients(logits, costs, u, temperature)[:, 1]
+    biases.append(estimates.mean().item() - target)
+    spreads.append(estimates.var().item())
+    errors.append(math.sqrt(spreads[-1] / SAMPLES))
+report = zip(TEMPERATURES, biases, errors, strict=True)
+print("\n".join(f"temperature {t}: bias {b:+.4f} ± {e:.5f}" for t, b, e in report))
+
+# %%
+score = torch.tensor([0.0, 1.0, 0.0]) - p[1]  # d log p_k / d a_2, for k = 1, 2, 3
+score_variance = ((p * (costs * score) ** 2).sum() - target**2).item()
+print(f"score function: bias 0, variance {score_variance:.2f}")
+
+# %%
+figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3))
+left.errorbar(TEMPERATURES, biases, [3 * e for e in errors], marker="o", capsize=3)
+left.axhline(0, color="black", ls="-", lw=0.8)
+left.set(xscale="log", xlabel="temperature", ylabel="bias of the gradient")
+left.set_title(f"Bias; the exact gradient is {target:.2f}")
+right.loglog(TEMPERATURES, spreads, marker="o", label="Gumbel-softmax, measured")
+right.axhline(score_variance, color="black", ls="--", label="score function, exact")
+right.set(xlabel="temperature", ylabel="variance of one estimate")
+right.set_title("Variance")
+right.legend()
+plt.show()
+
+# %% [markdown]
+# Left: the bars are three standard errors. At the lowest temperature the bias hides in the
+# noise. At high temperatures it is many bars away from 0, and most of the gradient is lost.
+# Right: the variance does the opposite, and at the lowest temperature it exceeds that of
+# the unbiased score function. So we choose between two evils; a Gaussian code never asks
+# for that choice.
+
+# %% [markdown]
+# ## Break it
+#
+# ### Detach z
+#
+# A VAE's loss has two terms: the cost of a reconstruction, and a price on the code that
+# pulls it towards $\mathcal N(0, I)$. (Lesson 03 derives it; here we borrow it.) We train a
+# tiny encoder and decoder on four kinds of input, once properly and once with `z.detach()`.
+# **Predict**: does the encoder get no gradient at all?
+
+
+# %%
+def train_tiny(detach, steps=400):
+    """-> codes (256, 2), kinds (256,), reconstruction cost at the end."""
+    torch.manual_seed(SEED)
+    kinds = torch.arange(256) % 4
+    x = 3 * torch.eye(4)[kinds] + 0.3 * torch.randn(256, 4)
+    encoder, decoder = nn.Linear(4, 4), nn.Linear(2, 4)
+    both = nn.ModuleList([encoder, decoder])
+    optimizer = torch.optim.Adam(both.parameters(), lr=0.02)
+    for _ in range(steps):
+        mu, logvar = encoder(x).chunk(2, dim=1)  # (256, 2) each
+        z = reparameterize(mu, logvar)
+        z = z.detach() if detach else z
+        reconstruction = ((decoder(z) - x) ** 2).sum(1).mean()
+        price = distributions.kl_to_standard_normal(mu, logvar).mean()
+        optimizer.zero_grad()
+        (reconstruction + price).backward()
+        optimizer.step()
+    return mu.detach(), kinds, reconstruction.item()
+
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(7.5, 3.4))
+for ax, detach in zip(axes, [False, True], strict=True):
+    codes, kinds, reconstruction = train_tiny(detach)
+    plots.show_codes(codes, kinds, ax=ax)
+    ax.set(xlim=(-3, 3), ylim=(-3, 3), title="z.detach()" if detach else "z")
+    print(f"detach = {detach}: reconstruction cost {reconstruction:.2f}")
+plt.show()
+
+# %% [markdown]
+# **Explain**: on the right every input has the same code, so the four labels lie on one
+# point, and the decoder can only answer with the average input. The encoder did get a
+# gradient, but only that of the price, which wants all codes at 0. Nothing was `None`,
+# nothing warned. To find such a cut, ask for the gradient of the **reconstruction term alone**:
+
+# %%
+torch.manual_seed(SEED)
+encoder, decoder, x = nn.Linear(4, 4), nn.Linear(2, 4), torch.randn(8, 4)
+for detach in (False, True):
+    z = reparameterize(*encoder(x).chunk(2, dim=1))
+    z = z.detach() if detach else z
+    term = ((decoder(z) - x) ** 2).sum(1).mean()
+    (found,) = torch.autograd.grad(term, [encoder.weight], allow_unused=True)
+    print(f"detach = {detach}: reaches the encoder: {found is not None}")
+
+# %% [markdown]
+# ### One epsilon for all dimensions
+#
+# `torch.randn(len(mu), 1)` has one column, and broadcasting stretches it silently over all
+# dimensions. **Predict** the cloud of samples for $\mu = 0$, $\sigma = 1$ in two dimensions.
+
+# %%
+torch.manual_seed(SEED)
+mu, logvar = torch.zeros(300, 2), torch.zeros(300, 2)
+figure, axes = plt.subplots(1, 2, figsize=(6.6, 3.2), sharex=True, sharey=True)
+for ax, columns in zip(axes, [2, 1], strict=True):
+    z = reparameterize(mu, logvar, torch.randn(300, columns))
+    ax.scatter(*z.T, s=8, alpha=0.7)
+    ax.set(xlabel="z, dimension 1", ylabel="z, dimension 2", aspect="equal")
+    ax.set_title(f"eps (300, {columns}): correlation {torch.corrcoef(z.T)[0, 1]:.2f}")
+plt.show()
+
+# %% [markdown]
+# **Explain**: each dimension alone has the right mean and the right spread, so no test of
+# one dimension finds the mistake. Together they lie on a line. The decoder sees a
+# one-dimensional set, and never the Gaussian that the price was computed for. The helper
+# refuses such noise:
+
+# %%
+try:
+    distributions.reparameterize(mu, logvar, torch.randn(300, 1))
+except ValueError as refusal:
+    print("ValueError:", refusal)
+
+# %% [markdown]
+# ### The same epsilon at every step
+#
+# "For reproducibility" somebody draws $\varepsilon$ once, before the loop. The toy cost is
+# $f(z) = z^2$ with $z = \theta + \varepsilon$; the best $\theta$ is 0. **Predict** where
+# descent ends.
+
+
+# %%
+def descend(fixed=None, steps=120, rate=0.05):
+    """Descend on theta from 3; -> theta at every step."""
+    theta, path = 3.0, []
+    for _ in range(steps):
+        eps = torch.randn(()).item() if fixed is None else fixed
+        theta -= rate * 2 * (theta + eps)  # the pathwise gradient
+        path.append(theta)
+    return path
+
+
+# %%
+torch.manual_seed(SEED)
+runs = {"fresh": descend()} | {f"always {e}": descend(e) for e in (-1.5, 0.5, 1.5)}
+figure, ax = plt.subplots(figsize=(5.5, 3))
+plots.show_curves(range(120), runs, ylabel="theta", ax=ax)
+ax.set_ylim(-2, 4.5)
+ax.legend(loc="upper right", ncols=2)
+plt.show()
+
+# %%
+for name, fixed in [("always -1.5", -1.5), ("always 1.5", 1.5)]:
+    theta = runs[name][-1]
+    reported, honest = (theta + fixed) ** 2, theta**2 + 1
+    print(f"{name}: reported cost {reported:.2f}, average cost {honest:.2f}")
+
+# %% [markdown]
+# **Explain**: with fresh noise $\theta$ wobbles around 0. With a fixed number it settles
+# where that one draw is cancelled, $\theta = -\varepsilon$, and the reported cost falls to
+# 0. The average cost, over fresh draws, is far above. A training loss that is much better
+# than the same loss with new noise is the symptom to look for.
+
+# %% [markdown]
+# ## Questions that come up
+#
+# <details><summary>Why log-variance?</summary>
+#
+# The network may return any real number, and $\exp$ makes it a positive variance. Both the
+# logarithm and the exponential are then easy to compute without rounding trouble.
+# </details>
+# <details><summary>Why exp(0.5*logvar)?</summary>
+#
+# Because $\sigma$ is the square root of $\exp(\log\sigma^2)$. Without the half you draw from
+# another Gaussian than the one the loss pays for.
+# </details>
+# <details><summary>log sigma or log sigma^2?</summary>
+#
+# Either works if the sample and the loss use the same one. This course always means
+# $\log\sigma^2$.
+# </details>
+# <details><summary>Why the reparameterisation trick?</summary>
+#
+# It turns the randomness into an input, so that the gradient of an average flows through
+# $\mu$ and $\sigma$, with little noise. The score function works too, with far more noise.
+# </details>
+# <details><summary>sample() or rsample()?</summary>
+#
+# `rsample()` where a gradient must pass. `sample()` cuts it without an error. Evaluation and
+# score-function gradients want the cut, and there `sample()` is right.
+# </details>
+# <details><summary>Is one z per image enough?</summary>
+#
+# Yes. The estimate is unbiased, and the images of a batch average its noise.
+# </details>
+# <details><summary>New epsilon when?</summary>
+#
+# At every forward pass, for every image and every latent dimension.
+# </details>
+
+# %% [markdown]
+# ## Check yourself
+#
+# 1. A colleague draws codes under `torch.no_grad()`. The loss falls steadily. Does that
+#    prove that the encoder learns?
+# 2. Your cost counts the wrong answers of a classifier. Which of the two estimators can you
+#    use, and what do you add to it?
+# 3. One estimator has variance 4, another 400. How many more draws does the second need for
+#    the same standard error?
+#
+# <details><summary>Answers</summary>
+#
+# 1. No. The decoder alone can lower the loss, and a price on the code still moves the
+#    encoder, in the wrong direction. Look at the gradient of the reconstruction term.
+# 2. The score function: a count is a step function, and its pathwise gradient is 0. Add a
+#    baseline.
+# 3. A hundred times as many. The standard error is $\sqrt{\mathrm{Var}/S}$, so $S$ must
+#    grow in proportion to the variance.
+# </details>
+
+# %% [markdown]
+# ## Exercise 02.4 · A better baseline (open)
+#
+# *extension, 30 minutes*
+#
+# The mean cost is a good baseline, but not the best one, and in practice nobody knows it.
+# (a) Find the constant $b$ that makes the variance of $(f(z) - b)\,\varepsilon$ smallest;
+# derive the new variance for $f(z) = z^2$ and measure it with `variance_with_error`.
+# (b) Write a baseline that is estimated from the draws of the same batch and keeps the
+# estimator unbiased. (c) Can a baseline that depends on $\varepsilon$ do better still? Draw
+# your curves into the figure of this lesson.
+#
+# <details><summary>Hint 1: the best constant</summary>
+#
+# $\mathbb E[(f - b)^2\varepsilon^2]$ is a parabola in $b$. Set its derivative to 0. Draws
+# with a large $\varepsilon$ count more than others.
+# </details>
+# <details><summary>Hint 2: unbiased</summary>
+#
+# If a draw's own cost enters its baseline, the two are no longer independent. Use the
+# mean over all the **other** draws.
+# </details>
+# <details><summary>Hint 3: depending on the noise</summary>
+#
+# Subtract a function of $\varepsilon$ whose product with the score has a mean that you
+# know, and add this mean again. A straight line through $f$ at $\theta$ is a good start.
+# </details>
+
+# %% [markdown]
+# ## Summary
+#
+# | Formula | Function |
+# |---|---|
+# | $z = \mu + \exp(\tfrac12\log\sigma^2)\,\varepsilon$ | `reparameterize`, later `distributions.reparameterize` |
+# | pathwise: $f'(\theta + \varepsilon)$, variance 4 | `pathwise` |
+# | score function: $f(z)\,\nabla_\theta\log p(z; \theta)$, variance $\theta^4 + 14\theta^2 + 15$ | `score_function` |
+# | with baseline $\mathbb E[f]$: variance $8\theta^2 + 10$ | `score_function(..., baseline)` |
+# | standard error of a mean: $\sqrt{\mathrm{Var}/S}$ | `variance_with_error` |
+# | $z = F^{-1}(u)$ | `laplace_from_uniform` |
+# | $\mathrm{softmax}((a - \log(-\log u))/\tau)$, biased | `gumbel_softmax` |
+#
+# **Sources.** Kingma and Welling, *Auto-encoding variational Bayes* (arXiv:1312.6114),
+# section 2.4. Rezende, Mohamed and Wierstra (arXiv:1401.4082), section 3. Williams,
+# *Simple statistical gradient-following algorithms*, Machine Learning 8 (1992), for the
+# score function. Mohamed, Rosca, Figurnov and Mnih, *Monte Carlo gradient estimation in
+# machine learning* (arXiv:1906.10652), sections 3 to 5. Jang, Gu and Poole (arXiv:
+# 1611.01144), section 2, and Maddison, Mnih and Teh (arXiv:1611.00712), for
+# Gumbel-softmax.
