@@ -645,7 +645,7 @@ assert math.isclose(error, ae_error[2], rel_tol=1e-4)
 # %% [markdown]
 # ## Exercise 01.4 · A better encoder (open)
 #
-# *extension, 30 minutes*
+# *extension, hard, 30 minutes*
 #
 # Replace encoder and decoder by small convolutional networks, or feed noisy images and ask
 # for clean ones. Keep $Z = 10$. Do you get below the error above in the same time? Report

@@ -1039,7 +1039,7 @@ for name, fixed in [("always -1.5", -1.5), ("always 1.5", 1.5)]:
 # %% [markdown]
 # ## Exercise 02.4 · A better baseline (open)
 #
-# *extension, 30 minutes*
+# *extension, hard, 30 minutes*
 #
 # The mean cost is a good baseline, but not the best one, and in practice nobody knows it.
 # (a) Find the constant $b$ that makes the variance of $(f(z) - b)\,\varepsilon$ smallest;

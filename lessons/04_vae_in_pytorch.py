@@ -1122,7 +1122,7 @@ print("the restored model gives the same pictures")
 # %% [markdown]
 # ## Exercise 04.5 · A convolutional VAE (open)
 #
-# *extension, 45 minutes*
+# *extension, hard, 45 minutes*
 #
 # Write a VAE whose encoder and decoder are convolutional, and beat the better recipe at
 # **equal training time**. Give it `encode`, `decode` and `forward` with the shapes of

@@ -5,8 +5,10 @@ import textwrap
 
 import pytest
 import test_distributions
+import test_linear_gaussian
 import test_vae_and_bounds
-from vae_helpers import bounds, distributions, vae
+
+from vae_helpers import bounds, distributions, linear_gaussian, vae
 
 MUTANTS = {
     # name: (module, function, right text, wrong text, a test that must fail)
@@ -66,6 +68,76 @@ MUTANTS = {
         ".mean(1)",
         test_distributions.test_kl_equals_monte_carlo,
     ),
+    "KL in the wrong direction": (
+        distributions,
+        "kl_to_standard_normal",
+        "0.5 * (mu**2 + logvar.exp() - 1 - logvar)",
+        "0.5 * ((mu**2 + 1) * (-logvar).exp() - 1 + logvar)",
+        test_distributions.test_kl_equals_monte_carlo,
+    ),
+    "logvar taken for log sigma in the KL": (
+        distributions,
+        "kl_to_standard_normal",
+        "logvar.exp() - 1 - logvar",
+        "(2 * logvar).exp() - 1 - 2 * logvar",
+        test_distributions.test_kl_equals_torch_distributions,
+    ),
+    "logvar taken for sigma in the density": (
+        distributions,
+        "normal_log_prob",
+        "torch.exp(-logvar)",
+        "logvar**-2",
+        test_distributions.test_log_densities_equal_torch_distributions,
+    ),
+    "the constant of the Gaussian forgotten": (
+        distributions,
+        "gaussian_log_likelihood",
+        "0.5 * LOG_2PI + ",
+        "",
+        test_distributions.test_gaussian_equals_torch_distributions_and_may_be_positive,
+    ),
+    "one half missing beside the squared error": (
+        distributions,
+        "gaussian_log_likelihood",
+        "0.5 * ((x - mean)",
+        "1.0 * ((x - mean)",
+        test_distributions.test_gaussian_equals_torch_distributions_and_may_be_positive,
+    ),
+    "sigma where its square belongs": (
+        linear_gaussian,
+        "elbo",
+        "squares / sigma**2",
+        "squares / sigma",
+        lambda: test_linear_gaussian.test_diagonal_and_full_elbo_agree(0),
+    ),
+    "the trace term forgotten": (
+        linear_gaussian,
+        "elbo",
+        "squares = squares + logvar.exp()",
+        "squares + logvar.exp()",
+        lambda: test_linear_gaussian.test_diagonal_and_full_elbo_agree(0),
+    ),
+    "the ELBO above the evidence": (
+        linear_gaussian,
+        "elbo_full",
+        "return log_likelihood - kl",
+        "return log_likelihood + kl",
+        lambda: test_linear_gaussian.test_elbo_is_tight_at_the_posterior(0),
+    ),
+    "the eigenvalues of N - 1 in probabilistic PCA": (
+        linear_gaussian,
+        "_eigenvalues",
+        "correction=0",
+        "correction=1",
+        lambda: test_linear_gaussian.test_fit_reaches_the_score_of_sklearn(0),
+    ),
+    "bits: multiplied by ln 2": (
+        bounds,
+        "bits_per_dimension",
+        "nats / (dimensions * math.log(2))",
+        "nats * math.log(2) / dimensions",
+        test_vae_and_bounds.test_bits_per_dimension,
+    ),
     "sigmoid twice": (
         distributions,
         "bernoulli_log_likelihood",
@@ -78,8 +150,8 @@ MUTANTS = {
         "bernoulli_log_likelihood",
         "check_unit_interval(x)",
         "pass",
-        lambda: (
-            test_distributions.test_pixels_outside_the_unit_interval_are_refused(255.0)
+        lambda: test_distributions.test_pixels_outside_the_unit_interval_are_refused(
+            255.0
         ),
     ),
     "shapes broadcast": (
@@ -147,7 +219,7 @@ def _mutate(monkeypatch, module, name, right, wrong):
     namespace = dict(vars(module))
     exec(compile(source.replace(right, wrong), f"mutant of {name}", "exec"), namespace)
     mutant, original = namespace[name], getattr(module, name)
-    for place in (distributions, bounds, vae, test_vae_and_bounds):
+    for place in (distributions, bounds, vae, linear_gaussian, test_vae_and_bounds):
         if getattr(place, name, None) is original:
             monkeypatch.setattr(place, name, mutant)
 

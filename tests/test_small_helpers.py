@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+
 from vae_helpers import diagnostics, expected, plots, runtime, widgets
 from vae_helpers.data import ImageData
 
