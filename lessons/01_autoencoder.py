@@ -162,9 +162,12 @@ check.pca_reconstruct(pca_reconstruct)
 # %% tags=["definition"]
 def pca(images, size):
     """(N, 1, 28, 28) uint8 -> mean (D,), directions (Z, D) in falling variance."""
-    x = images.flatten(1).double() / 255
-    mean = x.mean(0)
-    covariance = (x.T @ x) / len(x) - mean[:, None] * mean
+    sums, products = 0.0, 0.0
+    for chunk in images.flatten(1).split(10_000):  # in pieces, to save memory
+        x = chunk.double() / 255
+        sums, products = sums + x.sum(0), products + x.T @ x
+    mean = sums / len(images)
+    covariance = products / len(images) - mean[:, None] * mean
     _, vectors = torch.linalg.eigh(covariance)  # rising order
     return mean.float(), vectors.flip(1)[:, :size].T.contiguous().float()
 

@@ -334,8 +334,12 @@ def bernoulli_entropy(x):
 
 # %%
 floor = bernoulli_entropy(test_x).mean().item()
-average = digits.train_images.float().mean(0, keepdim=True).to(device) / 255
-constant = torch.logit(average, eps=1e-4).expand_as(test_x)  # the same for every image
+pieces = digits.train_images.split(10_000)  # all at once would take much memory
+total = sum(piece.float().sum(0, keepdim=True) for piece in pieces)
+average = total / len(digits.train_images) / 255  # (1, 1, 28, 28)
+constant = torch.logit(average.to(device), eps=1e-4).expand_as(
+    test_x
+)  # the same for every image
 blind = -bernoulli_log_likelihood(test_x, constant).mean().item()
 print(f"floor, every pixel right: {floor:.1f} nats per image")
 print(f"the average digit for every image: {blind:.1f} nats per image")
@@ -869,22 +873,23 @@ rival_history = training.fit(
 torch.manual_seed(SEED)
 with torch.no_grad():
     own, noise = rival.encode(test_x), torch.randn(COUNT, LATENT, device=device)
-    fitted = own.mean(0) + own.std(0) * noise
-    images = {
-        "real test images (floor)": test_x[some],
-        "VAE, reconstructions": better.reconstruct(test_x[some]),
-        "VAE, codes from the posteriors": better.reconstruct(test_x[some], sample=True),
-        "VAE, codes from the prior": better.sample(COUNT),
-        "AE, reconstructions": rival(test_x[some]).sigmoid(),
-        "AE, codes from the prior": rival.decode(noise).sigmoid(),
-        "AE, codes from a fitted Gaussian": rival.decode(fitted).sigmoid(),
-    }
+fitted = own.mean(0) + own.std(0) * noise
+make = {
+    "real test images (floor)": lambda: test_x[some],
+    "VAE, reconstructions": lambda: better.reconstruct(test_x[some]),
+    "VAE, codes from the posteriors": lambda: better.reconstruct(test_x[some], True),
+    "VAE, codes from the prior": lambda: better.sample(COUNT),
+    "AE, reconstructions": lambda: rival(test_x[some]).sigmoid(),
+    "AE, codes from the prior": lambda: rival.decode(noise).sigmoid(),
+    "AE, codes from a fitted Gaussian": lambda: rival.decode(fitted).sigmoid(),
+}
 
 # %%
-report = {
-    name: diagnostics.sample_report(classifier, pictures, real_features)
-    for name, pictures in images.items()
-}
+with torch.no_grad():
+    report = {
+        name: diagnostics.sample_report(classifier, pictures(), real_features)
+        for name, pictures in make.items()
+    }
 print(f"{'':34}distance   sure   rarest class")
 for name, row in report.items():
     cells = f"{row['distance']:8.1f} {row['sure']:7.0%} {row['rarest class']:11.1%}"
