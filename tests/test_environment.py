@@ -67,7 +67,9 @@ def test_binder_scripts_can_be_run(name):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="bash")
-@pytest.mark.parametrize(("limit", "threads"), [("2.0", "2"), ("0.5", "1"), (None, "1")])
+@pytest.mark.parametrize(
+    ("limit", "threads"), [("2.0", "2"), ("0.5", "1"), (None, "1")]
+)
 def test_binder_start_sets_threads(limit, threads):
     env = {**os.environ, "CPU_LIMIT": limit} if limit else dict(os.environ)
     if not limit:

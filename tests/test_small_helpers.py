@@ -68,7 +68,10 @@ def test_tile_puts_images_row_by_row():
 
 
 def test_floats_are_shown_from_0_to_1_and_bytes_from_0_to_255():
-    for images, top in [(torch.rand(2, 1, 3, 3) / 9, 1), (torch.ones(2, 1, 3, 3).byte(), 255)]:
+    for images, top in [
+        (torch.rand(2, 1, 3, 3) / 9, 1),
+        (torch.ones(2, 1, 3, 3).byte(), 255),
+    ]:
         ax = plt.figure().add_subplot()
         plots.show_images(images, 2, ax=ax)
         assert ax.images[0].get_clim() == (0, top)
@@ -88,14 +91,24 @@ def test_the_square_of_codes_is_in_picture_order():
 
 def _linear_rgb(colour):
     values = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return np.where(
+        values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4
+    )
 
 
 def test_the_palette_can_be_told_apart_without_red_or_green():
     """Simulated protanopia and deuteranopia (Vienot et al. 1999), CIELAB distance."""
     matrices = {
-        "protan": [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]],
-        "deutan": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]],
+        "protan": [
+            [0.11238, 0.88762, 0],
+            [0.11238, 0.88762, 0],
+            [0.00401, -0.00401, 1],
+        ],
+        "deutan": [
+            [0.29275, 0.70725, 0],
+            [0.29275, 0.70725, 0],
+            [-0.02234, 0.02234, 1],
+        ],
     }
     to_xyz = np.array(
         [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
@@ -138,7 +151,10 @@ def test_moving_the_slider_changes_the_picture_and_the_sentence():
     assert control is slider and slider.description == "Amount"
     assert isinstance(picture, ipywidgets.Image)
     before = picture.value
-    assert bytes(before).startswith(b"\x89PNG") and sentence.value == "The bar is 0.5 high."
+    assert (
+        bytes(before).startswith(b"\x89PNG")
+        and sentence.value == "The bar is 0.5 high."
+    )
     slider.value = 0.9
     assert picture.value != before and sentence.value == "The bar is 0.9 high."
     slider.value = 0.5
@@ -261,7 +277,9 @@ def test_a_classifier_learns_and_reports():
     images = torch.zeros(2000, 1, 28, 28, dtype=torch.uint8)
     images[labels == 0, :, 4:10, 4:24] = 200  # a bar on top, or a bar on the left
     images[labels == 1, :, 4:24, 4:10] = 200
-    data = ImageData("MNIST", "a test", False, images, labels, images, labels, ("0", "1"))
+    data = ImageData(
+        "MNIST", "a test", False, images, labels, images, labels, ("0", "1")
+    )
     classifier = diagnostics.train_classifier(data, steps=30)
     features, chances = diagnostics.features_and_probabilities(classifier, images)
     assert features.shape == (2000, 64) and (chances.argmax(1) == labels).all()

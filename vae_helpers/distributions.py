@@ -122,7 +122,7 @@ def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
             good and meaningless number.)
 
     Source:
-        Kingma & Welling 2014 (arXiv:1312.6114), Appendix C.1. Taught in lesson 04.
+        Kingma & Welling 2014 (arXiv:1312.6114), Appendix C.1. Taught in lesson 03.
     """
     _same_shape(x=x, logits=logits)
     check_unit_interval(x)
