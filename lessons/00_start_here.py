@@ -67,8 +67,8 @@ device = runtime.start(SEED)
 #
 # ## The data
 #
-# Most lessons use MNIST: small grey pictures of handwritten digits. With a network they
-# are downloaded once. Without one, the course uses 5,000 of the same digits that come
+# Most lessons use MNIST: small grey pictures of handwritten digits. With a connection they
+# are downloaded once. Without an internet connection, the course uses 5,000 of the same digits that come
 # with an installed package. The printed line says which.
 
 # %%
@@ -111,8 +111,8 @@ print(tuple(x.shape), x.dtype, f"{x.min():.2f} to {x.max():.2f}")
 # ## Look around
 #
 # This is the first live figure. Choose a digit and move the slider, with the mouse or
-# with the arrow keys. Every lesson has one such figure; it needs a running kernel, so a
-# static figure always stands near it, here the grid above.
+# with the arrow keys. Lessons have figures like this; they need a running kernel, so a
+# static figure always stands near them, here the grid above.
 
 
 # %%
@@ -175,9 +175,10 @@ check.scale_pixels(scale_pixels)
 # %% [markdown]
 # ## Break it: what if nobody divides by 255?
 #
-# Later the loss compares each pixel $x$ with a predicted probability. It is called
-# binary cross-entropy and it can never be negative, for $x$ between 0 and 1. **Predict**:
-# what does PyTorch's function do with a pixel of 255?
+# Later the decoder gives each pixel a **logit**: any real number, which the sigmoid turns
+# into a probability of white. The loss compares it with the pixel $x$. It is called binary
+# cross-entropy and is never negative for $x$ between 0 and 1. **Predict**: what does
+# PyTorch's function do with a pixel of 255?
 
 # %%
 pixel, logit = torch.tensor([255.0]), torch.tensor([5.0])
@@ -196,7 +197,10 @@ except ValueError as error:
 # %% [markdown]
 # ## Notation
 #
-# All lessons use these symbols, in formulas and in code. **Shapes**: $B$ images in a
+# All lessons use these symbols, in formulas and in code. You need not understand the words
+# yet: lessons 02 and 03 explain each of them. Come back when you meet a symbol that you
+# forgot. The code works with logarithms: for a density $p$, the function in the last column
+# returns $\log p$. **Shapes**: $B$ images in a
 # batch, $D$ pixels in an image, $Z$ latent dimensions, $S$ samples. One convention holds
 # everywhere: **sum over pixels and over latent dimensions, mean over the batch, unit nats
 # per image** (a nat is $1/\ln 2 \approx 1.44$ bits).
@@ -214,7 +218,7 @@ except ValueError as error:
 # | $\log \sigma^2$ | log-variance | $(B, Z)$ | `logvar` |
 # | $\varepsilon$ | standard normal noise, $z = \mu + \sigma \varepsilon$ | $(B, Z)$ | `eps` |
 # | $\mathrm{KL}(q \,\Vert\, p)$ | Kullback-Leibler divergence, never negative | $(B)$ | `kl_to_standard_normal` |
-# | $\mathrm{ELBO}$ | lower bound on $\log p_\theta(x)$; higher is better | $(B)$ | minus `loss` |
+# | $\mathrm{ELBO}$ | lower bound on $\log p_\theta(x)$; higher is better | $(B)$ | minus `loss`, for `beta` 1 |
 # | $\beta$ | weight of the KL in the loss; 1 gives the ELBO | number | `beta` |
 # | $\mathbb E_q[\cdot]$ | mean over draws from $q$ | | `.mean()` |
 #

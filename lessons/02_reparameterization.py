@@ -115,7 +115,7 @@ plt.show()
 # %% [markdown]
 # No error, and the cost falls with both. But with `sample()` the encoder's $\theta$ never
 # moves. The decoder does what it can alone, so the cost stops at a higher value. (With
-# `rsample()` it keeps growing: a larger code makes the noise matter less.) In a large model
+# `rsample()` theta keeps growing: a larger code makes the noise matter less.) In a large model
 # nobody would notice the fault. The gradients themselves show it at once:
 
 # %%

@@ -69,7 +69,10 @@ digits = data.load_images("MNIST")
 #
 # $$z \sim \mathcal N(0, 1), \qquad x \mid z \sim \mathcal N\big(f(z), \sigma_x^2\big).$$
 #
-# The sign $\sim$ reads "is drawn from".
+# The sign $\sim$ reads "is drawn from", and the bar in $x \mid z$ reads "given": the
+# distribution of $x$ once $z$ is known. The letter $p$ stands for several densities; what
+# is in the brackets says which one. The index $\theta$ marks those that depend on the
+# numbers in the decoder, here the 2 and $\sigma_x$.
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
@@ -142,6 +145,9 @@ for ax, top in zip(axes, (1.25, 0.4, 1.25), strict=True):
 plt.show()
 
 # %% [markdown]
+# A log-probability with natural logarithms is counted in **nats**. One nat more means a
+# density that is $e \approx 2.7$ times as high.
+#
 # Left: the prior likes codes near 0, and this $x$ asks for codes near 1 and above. (The
 # likelihood is a density of $x$; drawn against $z$, its area means nothing.) Middle: their
 # product, whose area is the evidence. Right: the same curve, divided by its area so that
@@ -168,8 +174,8 @@ for sigma_x in (0.5, 0.1, 0.02):
 
 # %% [markdown]
 # The sharper the decoder and the more dimensions, the rarer is a hit. With 20 dimensions
-# we would wait for ever for one useful draw. This is what **intractable** means: the
-# integral exists, but it has no formula, and no sum that we can afford comes near it.
+# even the first row needs hundreds of millions of draws for one hit, and the second more
+# than anybody can make. This is what **intractable** means: the integral exists, but it has no formula, and no sum that we can afford comes near it.
 #
 # The way out: let somebody who has seen $x$ propose the codes. That is the encoder, and
 # its proposal is called $q_\phi(z \mid x)$.
@@ -286,7 +292,14 @@ widgets.explore(
 # | $b$ | its offset, the mean of all data | $(D)$ | `offset` |
 # | $\sigma_x$ | standard deviation of the noise on $x$, as before | number | `sigma` |
 # | $C$ | covariance of $x$ | $(D, D)$ | `covariance` |
+# | $r$, $\delta$ | deviations: $x - b - W\mu$ and $z - \mu$ | $(D)$, $(Z)$ | |
 # | $m(x), \Sigma$ | mean and covariance of the true posterior | $(Z), (Z, Z)$ | `posterior` |
+#
+# A **covariance matrix** has the variances on its diagonal and the mean products of two
+# different deviations beside it; $\mathcal N(x;\, b, C)$ is the Gaussian density at $x$,
+# with mean $b$ and covariance $C$. Here $Wz$ has the covariance
+# $\mathbb E[Wz\,(Wz)^\top] = W\,\mathbb E[zz^\top]\,W^\top = WW^\top$, and the noise adds
+# $\sigma_x^2$ to each variance.
 #
 # **Evidence.** $x = Wz + b + \sigma_x \varepsilon$ is a sum of independent Gaussians, so it
 # is Gaussian. Its mean is $b$. The covariances add up:
@@ -295,8 +308,14 @@ widgets.explore(
 #
 # **Posterior.** As a function of $z$, $\log p_\theta(x, z)$ is quadratic:
 # $-\tfrac12 z^\top (I + W^\top W/\sigma_x^2)\, z + z^\top W^\top (x-b)/\sigma_x^2$ plus a
-# constant. The exponential of a quadratic function is a Gaussian. Its covariance is the
-# inverse of the matrix in the middle, and its mean follows from the linear part:
+# constant. To read off the Gaussian, compare with the log-density for mean $m$ and
+# covariance $\Sigma$:
+#
+# $$-\tfrac12 (z - m)^\top \Sigma^{-1} (z - m) =
+# -\tfrac12 z^\top \Sigma^{-1} z + z^\top \Sigma^{-1} m + \text{constant}.$$
+#
+# The quadratic parts agree if $\Sigma^{-1} = I + W^\top W/\sigma_x^2$. The linear parts
+# agree if $\Sigma^{-1} m = W^\top (x - b)/\sigma_x^2$. So
 #
 # $$p_\theta(z \mid x) = \mathcal N\big(z;\, m(x), \Sigma\big), \qquad
 # \Sigma = \big(I + W^\top W/\sigma_x^2\big)^{-1}, \qquad m(x) = \Sigma\, W^\top (x - b) / \sigma_x^2.$$
@@ -370,8 +389,13 @@ assert torch.allclose(true_mean, linear_gaussian.posterior(many_x, *MODEL)[0])
 # %% [markdown]
 # ## Step by step: the KL between Gaussians
 #
-# Both derivations end in a KL, so we compute that one first. Start with one dimension,
-# $q = \mathcal N(\mu, \sigma^2)$ and $p = \mathcal N(0, 1)$:
+# The ELBO contains the KL to the prior, so we compute that one first. The Gaussian density
+# in one dimension is
+#
+# $$\mathcal N(z;\, \mu, \sigma^2) = \frac{1}{\sqrt{2\pi\sigma^2}}
+# \exp\!\Big(-\frac{(z - \mu)^2}{2\sigma^2}\Big).$$
+#
+# With its logarithm, $q = \mathcal N(\mu, \sigma^2)$ and $p = \mathcal N(0, 1)$ become
 #
 # $$\log q(z) = -\tfrac12\log 2\pi - \tfrac12\log\sigma^2 - \frac{(z - \mu)^2}{2\sigma^2},
 # \qquad \log p(z) = -\tfrac12\log 2\pi - \tfrac12 z^2.$$
@@ -558,6 +582,13 @@ print(f"log p(x) {log_p:.6f} >= ELBO {bound:.6f} nats; lost: {log_p - bound:.6f}
 assert bound < log_p
 
 # %% [markdown]
+# Jensen also shows why no KL is negative. Take the mean of the log of $p/q$:
+#
+# $$-\mathrm{KL}(q \,\Vert\, p) = \mathbb E_q\Big[\log \frac{p(z)}{q(z)}\Big] \;\le\;
+# \log \mathbb E_q\Big[\frac{p(z)}{q(z)}\Big] = \log \int p(z)\, dz = \log 1 = 0.$$
+#
+# Nothing is lost only if $p/q$ is the same number everywhere, that is for $q = p$.
+#
 # **Step A4. Split the logarithm.** Reason: $p_\theta(x, z) = p_\theta(x \mid z)\,p(z)$, the
 # log of a product is a sum, and the mean of a sum is the sum of the means. The part with
 # $p(z)$ and $q(z \mid x)$ is minus the KL to the prior, for which we have a closed form.
@@ -574,8 +605,11 @@ same(bound, reconstruction - kl)
 # ## Build it: the ELBO of the linear model, exactly
 #
 # For the linear model the mean in the first term has a formula, too. The log-likelihood
-# contains $\lVert x - b - Wz \rVert^2$. Write $z = \mu + (z - \mu)$. The part with
-# $z - \mu$ has mean 0, so only its square survives:
+# contains $\lVert x - b - Wz \rVert^2$. Write $r = x - b - W\mu$ and $\delta = z - \mu$. Then
+# $\lVert r - W\delta \rVert^2 = \lVert r \rVert^2 - 2\, r^\top W \delta + \lVert W\delta \rVert^2$.
+# The middle part is 0 on average, because $\delta$ is. In the last part the products
+# $\delta_j \delta_k$ of two different dimensions are 0 on average, and $\delta_j^2$ has mean
+# $\sigma_j^2$. The trace $\operatorname{tr}$ is the sum of a matrix's diagonal:
 #
 # $$\mathbb E_q \lVert x - b - Wz \rVert^2 = \lVert x - b - W\mu \rVert^2 +
 # \operatorname{tr}\!\big(W \operatorname{diag}(\sigma^2)\, W^\top\big),
@@ -628,6 +662,8 @@ check.linear_gaussian_elbo(linear_gaussian_elbo)
 #
 # The inner sum over $i$ is `(weight**2).sum(0)`, shape (Z,). Multiply it with the variances
 # of each example and add up over the latents.
+# A case for your fingers: with $D = Z = 1$, $W = 1$, $\sigma_x = 1$ and everything else 0,
+# the ELBO is $-\tfrac12 \log 2\pi - \tfrac12$.
 # </details>
 
 # %% [markdown]
@@ -771,6 +807,10 @@ plt.show()
 # | $w_s$ | importance weight of sample number $s$, from 1 to $S$ | $(S)$ | `log_weights` (its logarithm) |
 # | $\mathcal L_S$ | the bound with $S$ samples; $\mathcal L_1$ is the ELBO | number | `log_mean_exp` (one draw of it) |
 #
+# Why does one more sample never loosen it? Leave out one of $S + 1$ ratios, each in turn: the
+# mean of all is the mean of these $S + 1$ means of $S$ ratios. By Jensen its log is at least
+# the mean of their logs. So $\mathcal L_S \le \mathcal L_{S+1}$.
+#
 # This is the **importance-weighted bound**; like the ELBO we *maximise* it. In code we only
 # have $\log w_s$, often about $-100$ or $-1000$ for images, and `exp` of that is 0 on a
 # computer. The remedy: take the largest log-weight out of the sum,
@@ -862,6 +902,9 @@ for ax, marker, (name, (middle, bar)) in zip(axes, "os", climb.items(), strict=T
 plt.show()
 
 # %% [markdown]
+# Each point is a measured mean, so it may lie above the exact line by a standard error or
+# so, as a late point may do. The bound itself, the mean over all draws, never does.
+#
 # Both curves start at their ELBO, which the cell compared with the exact one, and climb to
 # the exact line; mind the different scales. The guess is close after a few samples. The
 # prior needs many, because only few of its draws fall where the posterior is; with the
@@ -928,7 +971,10 @@ class LinearVAE(nn.Module):
 
 # %% [markdown]
 # The ELBO here has no sampling noise, because its expectation is exact. So we may use
-# LBFGS, an optimiser for smooth problems that takes all data at once. The loss to be
+# LBFGS, an optimiser for smooth problems that takes all data at once. It evaluates the loss
+# several times in one step, so it wants a function (`closure`) instead of one loss. One
+# `logvar` serves all $x$, because the true $\Sigma$ does not depend on $x$. And $m(x)$ is
+# linear in $x - b$, so one linear layer can reach it. The loss to be
 # minimised is **minus** the mean ELBO.
 
 
@@ -999,15 +1045,18 @@ right.grid(False)
 plt.show()
 
 # %% [markdown]
-# Left: both curves fall to the optimum, the ELBO always from further away; the space
-# between the curves is the gap, and it closes as well. Right: each latent has found one
-# axis.
+# Left: both curves fall to the optimum, and the ELBO is always the further one. The gap,
+# $\log p_\theta(x)$ minus the ELBO, is the difference of the two heights; on this logarithmic
+# axis that is not the space one sees. It grows for some rounds, but in the end it closes, too.
+# Right: each latent has found one axis.
 #
 # This is more than lesson 01 had. The linear *autoencoder* found the subspace but an
-# arbitrary basis in it. The VAE finds the axes, and now we can say why: its guess has a
-# *diagonal* covariance, the bound is tight only if the true posterior is diagonal too, and
-# $\Sigma$ is diagonal only if the columns of $W$ are at right angles. The order of the axes
-# and their signs remain free, and two axes with equal eigenvalues could not be told apart.
+# arbitrary basis in it. The VAE finds the axes, and now we can say why. All rotations of $W$
+# give the same $WW^\top$, so the same $C$ and the same $\log p_\theta(x)$. The evidence alone
+# cannot choose between them. The ELBO can: it reaches the evidence only where the true
+# posterior is diagonal like the guess. Its $\Sigma^{-1} = I + W^\top W / \sigma_x^2$ is
+# diagonal only if the columns of $W$ are at right angles, and among the rotations that is so
+# only along the axes. Their order and their signs remain free, and two axes with equal eigenvalues could not be told apart.
 
 # %% [markdown]
 # ## The reconstruction term is a likelihood
@@ -1060,8 +1109,8 @@ print(f"perfect decoder, black-and-white pixels: {nothing_left.mean():.2f} nats"
 # Three consequences, each computed below.
 #
 # 1. **$\sigma_x$ sets the weight.** Multiply the negative ELBO by $2\sigma_x^2$ and the
-#    squared error stands alone, with the KL multiplied by $2\sigma_x^2$. "Squared error plus
-#    KL" means $\sigma_x^2 = \tfrac12$, whether the author knew it or not.
+#    squared error stands alone, with the KL multiplied by $2\sigma_x^2$. For a fixed $\sigma_x$
+#    the rest is a constant. "Squared error plus KL" means $\sigma_x^2 = \tfrac12$, whether the author knew it or not.
 # 2. **The best $\sigma_x^2$ is the mean squared error** per pixel. To see it, set the
 #    derivative over $\sigma_x$ to zero: $-\sum_i (x_i - \hat x_i)^2 / \sigma_x^3 + D / \sigma_x = 0$.
 # 3. **A log-density may be positive.** A density is a probability per unit of $x$, not a
@@ -1113,7 +1162,9 @@ plt.show()
 # $$p(x \mid \lambda) = \mathcal C(\lambda)\, \lambda^{x} (1 - \lambda)^{1 - x}, \qquad
 # \mathcal C(\lambda) = \frac{2 \operatorname{artanh}(1 - 2\lambda)}{1 - 2\lambda} \;\ge\; 2, \qquad \mathcal C(\tfrac12) = 2.$$
 #
-# So grey Bernoulli losses lack at least $\log 2$ for each pixel, $D \log 2$ for an image.
+# The proper loss subtracts $\log \mathcal C$. So a grey Bernoulli loss is too high by at
+# least $\log 2$ for each pixel, $D \log 2$ for an image. (The entropy floor is no limit of
+# the proper loss, which may be negative.)
 
 # %%
 lam = torch.tensor([0.01, 0.1, 0.2, 0.3, 0.4, 0.5])
@@ -1140,6 +1191,9 @@ print(f"at least {784 * math.log(2):.1f} nats for an image of 784 pixels")
 # $D$, and by $\ln 2$ to come from nats to **bits**, the number of yes-no questions:
 #
 # $$\text{bits per dimension} = \frac{\text{nats per image}}{D \ln 2}.$$
+#
+# For a *density* the number also depends on the unit of a pixel: from $[0, 1]$ to 0-255 it
+# shifts by $\log_2 255$ bits. Compare only within one unit.
 #
 # ### Exercise 03.4 · Bits per dimension
 #
@@ -1202,9 +1256,11 @@ assert bits_per_dimension(floor, 784) == bounds.bits_per_dimension(floor, 784)
 # | $a$ | factor that the code puts on the reconstruction term | number | `a` |
 # | $c$ | factor that the code puts on the KL | number | `c` |
 #
-# We do not argue, we measure. The gradient of a loss with respect to the decoder's output
-# is $a$ times the gradient of the exact term. Its gradient with respect to $\mu$, or to
-# $\log\sigma^2$, is $c$ times the gradient of the exact KL.
+# We do not argue, we measure. The KL term does not contain the decoder's output, and the
+# reconstruction term does not contain $\mu$ and $\log\sigma^2$ once the output is given. So
+# each gradient sees one term only. With respect to the output it is $a$ times the gradient of
+# the exact term; with respect to $\mu$, or to $\log\sigma^2$, it is $c$ times the gradient of
+# the exact KL.
 
 
 # %%
@@ -1296,7 +1352,8 @@ for name, (loss_fn, expected_beta) in (BERNOULLI_LOSSES | ONE_SIDED_LOSSES).item
 # One word in the code, and $\beta$ runs over four orders of magnitude. Now squared error.
 # The reference is a Gaussian with $\sigma_x = 1$. The last column reads the same number in
 # another way: dividing the loss by $c$ shows that it is an honest negative ELBO, with
-# $\beta = 1$, for a Gaussian with $\sigma_x^2 = \beta$.
+# $\beta = 1$, for a Gaussian with $\sigma_x^2 = \beta$, up to a constant and as long as
+# $\sigma_x$ is fixed.
 
 # %%
 SQUARED_LOSSES = {  # code, D
@@ -1347,7 +1404,11 @@ print(f"last row, weight beside a summed squared error: {measured:.3f}")
 # %% [markdown]
 # ## Break it
 #
-# Four mistakes in the KL. **Predict** for each: which of the six properties notices it?
+# Six properties will be tested, in this order: the KL is 0 for $q$ = prior; it is never
+# negative; the ELBO is at most $\log p_\theta(x)$; it equals $\log p_\theta(x)$ if $q$ is
+# the true posterior; the KL agrees with `torch.distributions`; the gap is the KL to the
+# true posterior. **Predict** for each of four mistakes in the KL: which property notices
+# it first?
 #
 # 1. the sign is swapped; 2. the half is dropped; 3. $\sigma$ is passed where
 # $\log\sigma^2$ belongs; 4. $\log\sigma$ is passed where $\log\sigma^2$ belongs.
@@ -1427,8 +1488,8 @@ print(f"closed form: {kl_to_standard_normal(mu3, logvar3).item():.3f} nats")
 # <details><summary>Sum or mean?</summary>
 #
 # Sum over pixels and over latents, mean over the batch. That is the negative ELBO in nats
-# per image. A factor common to both terms changes nothing; a factor on one of them is a
-# hidden $\beta$.
+# per image. A factor common to both terms does not move the optimum; a factor on one of
+# them is a hidden $\beta$.
 # </details>
 # <details><summary>What does mean over pixels do?</summary>
 #
@@ -1478,8 +1539,8 @@ print(f"closed form: {kl_to_standard_normal(mu3, logvar3).item():.3f} nats")
 # </details>
 # <details><summary>Is p(x) a constant here?</summary>
 #
-# Only for the encoder. It depends on the decoder's weights, so training both raises it and
-# tightens the bound.
+# Only for the encoder. It depends on the decoder's weights. A higher ELBO means a higher
+# $\log p_\theta(x)$, or a smaller gap, or both.
 # </details>
 # <details><summary>Why KL(q||p), not KL(p||q)?</summary>
 #
@@ -1506,8 +1567,9 @@ print(f"closed form: {kl_to_standard_normal(mu3, logvar3).item():.3f} nats")
 #
 # 1. $\log p_\theta(x)$ did not move: the encoder does not appear in it. The gap, the KL to
 #    the true posterior, became smaller by exactly the rise of the ELBO.
-# 2. One cannot tell. The KL to the *prior* says how much the code tells about $x$. The
-#    quality of the bound is the KL to the *true posterior*.
+# 2. One cannot tell. The KL to the *prior* says how far the code leaves the prior, and a
+#    code must leave it to tell something about $x$. The quality of the bound is the KL to the
+#    *true posterior*.
 # 3. Nobody. Both are lower bounds, and the one with more samples is tighter. They must not
 #    be compared as if they were two models.
 # </details>
@@ -1567,7 +1629,8 @@ check.smallest_gap(smallest_gap)
 # $\log p_\theta(x)$ and the best ELBO of a diagonal guess against the angle. Where do they
 # meet? What has this to do with the axes that the linear VAE found? Then draw the ellipse
 # of a correlated posterior and of its best diagonal guess over each other: the guess is too
-# narrow. Why would the *other* KL have made it too wide?
+# narrow. Why would the *other* KL keep each latent's own width, and so cover too large an
+# area?
 
 # %% [markdown]
 # ## Summary

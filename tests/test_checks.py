@@ -104,3 +104,18 @@ def test_a_check_does_not_move_the_global_random_stream():
     torch.manual_seed(3)
     draws(None)
     assert torch.equal(torch.rand(1), wanted)
+
+
+def test_a_half_done_exercise_says_which_half():
+    from vae_helpers.checks import lesson04
+
+    def stub(*arguments):
+        raise NotImplementedError
+
+    def encode(x, body, to_mu, to_logvar):
+        h = body(x.flatten(1))
+        return to_mu(h), to_logvar(h)
+
+    verdict = lesson04.encode_decode(encode, stub)
+    assert verdict.status == NOT_ATTEMPTED
+    assert "`encode` is right" in verdict.message

@@ -203,8 +203,8 @@ def test_symbols_of_every_lesson_are_in_a_notation_table():
         assert not missing, f"{stem} uses {sorted(missing)} without saying what it is"
 
 
-# Indices, axes, the differential and the number pi need no row.
-INDICES = set("dijknsBDSZ") | {"pi"}
+# Indices, axes, the differential and the numbers e and pi need no row.
+INDICES = set("deijknsBDSZ") | {"pi"}
 OPERATORS = re.compile(
     r"\\(?:mathrm|text|operatorname|mathbb|mathcal)\{[^}]*\}|\\(?:mathbb|mathcal) ?[A-Z]"
 )

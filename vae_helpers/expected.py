@@ -58,7 +58,7 @@ class Panel:
             return ""
         return (
             "A setting that you changed explains it; if you changed none, look at the "
-            "table of symptoms below."
+            "table of symptoms."
         )
 
     def __repr__(self) -> str:

@@ -21,6 +21,10 @@ EXERCISES = {
             ((lambda x: 1 - x.float() / 255,), "swapped"),
             ((lambda x: x.double() / 255,), "float64"),
             ((lambda x: x.float() / x.max(),), "other values in another batch"),
+            (
+                (lambda x: (x - x.min()) / (x.max() - x.min()),),
+                "stretched each tensor",
+            ),
             ((lambda x: None,), "returned None"),
         ],
     }

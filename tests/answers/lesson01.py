@@ -50,6 +50,24 @@ def pca_code(train, x, size):
     return (x - mean) @ torch.linalg.svd(train - mean, full_matrices=False).Vh[:size].T
 
 
+def pca_uncentred_code(train, x, size):
+    mean = train.mean(0)
+    v = torch.linalg.svd(train - mean, full_matrices=False).Vh[:size]
+    return mean + x @ v.T @ v
+
+
+def pca_columns(train, x, size):
+    mean = train.mean(0)
+    v = torch.linalg.svd(train - mean, full_matrices=False).Vh[:, :size]
+    return mean + (x - mean) @ v @ v.T
+
+
+def pca_one_number(train, x, size):
+    mean = train.mean()
+    v = torch.linalg.svd(train - mean, full_matrices=False).Vh[:size]
+    return mean + (x - mean) @ v.T @ v
+
+
 def forward(x, encoder, decoder):
     flat = x.reshape(x.shape[0], -1)
     z = encoder(flat)
@@ -71,6 +89,9 @@ EXERCISES = {
             ((pca_smallest,), "smallest variance"),
             ((pca_on_x,), "must come from `train`"),
             ((pca_code,), "This is the code"),
+            ((pca_uncentred_code,), "before the projection"),
+            ((pca_columns,), "rows of `Vh`"),
+            ((pca_one_number,), "is one number"),
             ((lambda t, x, z: x * 1,), "`x` itself"),
             ((lambda t, x, z: t.mean(0).repeat(len(x), 1),), "mean of `train`"),
         ],

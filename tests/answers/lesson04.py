@@ -154,6 +154,7 @@ EXERCISES = {
                 "come from `to_mu`",
             ),
             ((changed(encode, lambda r: (r[0], r[1].relu())), decode), "behind logvar"),
+            ((changed(encode, lambda r: (r[0].relu(), r[1])), decode), "behind mu."),
             ((changed(encode, lambda r: (r[0], r[1].exp())), decode), "the variance"),
             ((changed(encode, lambda r: (r[0], (r[1] / 2).exp())), decode), "sigma."),
             ((lambda x, b, m, v: (m(b(x)), v(b(x))), decode), "Flatten images"),
@@ -171,6 +172,42 @@ EXERCISES = {
         "right": [(bce_function,), (with_distributions,), (with_loops,)],
         "wrong": [
             ((pixel_mean,), "mean over pixels"),
+            (
+                (
+                    reconstruction_as(
+                        lambda r, x, y: (
+                            F.binary_cross_entropy_with_logits(y, x, reduction="none")
+                            .flatten(1)
+                            .sum(1)
+                        )
+                    ),
+                ),
+                "reconstruction term has one number for each image",
+            ),
+            (
+                (
+                    reconstruction_as(
+                        lambda r, x, y: (
+                            F.binary_cross_entropy_with_logits(y, x, reduction="none")
+                            .sum(1)
+                            .mean()
+                        )
+                    ),
+                ),
+                "sums over channels only",
+            ),
+            (
+                (
+                    reconstruction_as(
+                        lambda r, x, y: (
+                            F.binary_cross_entropy_with_logits(x, y, reduction="sum")
+                            / len(x)
+                        )
+                    ),
+                ),
+                "swapped",
+            ),
+            ((kl_as(lambda m, v: 0.5 * (m**2 + v - 1 - v.log())),), "as the variance"),
             ((double_sigmoid,), "applied twice"),
             ((reconstruction_as(lambda r, x, _: -r),), "better when higher"),
             ((reconstruction_as(lambda r, x, _: r * len(x)),), "summed over the batch"),
@@ -234,6 +271,7 @@ EXERCISES = {
             ((lambda a, b, n: line_loop(a, b, n).T,), "Rows and columns"),
             ((lambda a, b, n: line_loop(a, b, n) - a,), "add `start`"),
             ((lambda a, b, n: line_loop(a, b, n).detach(),), "gradient of argument"),
+            ((lambda a, b, n: list(line_loop(a, b, n)),), "torch.stack"),
         ],
     },
 }

@@ -55,9 +55,9 @@ def check(exercise: str) -> Callable[[Callable], Callable[..., Verdict]]:
             try:
                 with torch.random.fork_rng():
                     return Verdict(exercise, RIGHT, body(*answers))
-            except NotImplementedError:
+            except NotImplementedError as stub:
                 text = "Replace the line that raises NotImplementedError by your code."
-                return Verdict(exercise, NOT_ATTEMPTED, text)
+                return Verdict(exercise, NOT_ATTEMPTED, str(stub) or text)
             except Wrong as diagnosis:
                 return Verdict(exercise, WRONG, str(diagnosis))
             except Exception as error:
@@ -150,7 +150,11 @@ def close(a: Mapping[str, Tensor], b: Mapping[str, Tensor], tol: float = 1e-4) -
     return a.keys() == b.keys() and all(
         a[name].shape == b[name].shape
         and torch.allclose(
-            a[name].double().cpu(), b[name].double().cpu(), rtol=tol, atol=tol / 10
+            a[name].double().cpu(),
+            b[name].double().cpu(),
+            rtol=tol,
+            atol=tol / 10,
+            equal_nan=True,
         )
         for name in a
     )
@@ -201,6 +205,11 @@ def compare(
 def _difference(
     got: Mapping[str, Tensor], want: Mapping[str, Tensor], wrong: int, all_: int, tol
 ) -> str:
+    if len(want) < len(got) and "result" in want and "result[0]" in got:
+        return (
+            "Your function returned a list or tuple. Put the parts into one tensor: "
+            "`torch.stack`."
+        )
     if got.keys() != want.keys():
         return (
             f"Your function returned {_names(got)}; needed is {_names(want)}. "

@@ -50,8 +50,15 @@ def scale_pixels(answer) -> str:
             "Black and white are swapped: 0 must stay 0.",
         ),
     ]
+    mistakes.append(
+        (
+            lambda x: (x.float() - x.min()) / (x.max() - x.min()).float(),
+            "You stretched each tensor from its smallest to its largest pixel: the same "
+            "image would get other values in another batch. Divide by 255.",
+        )
+    )
     compare(answer, lambda x: x.float() / 255, cases, mistakes)
     kind = answer(cases[0][0]).dtype
     if kind != torch.float32:
         raise Wrong(f"The values are right, but their type is {kind}; use float32.")
-    return f"{len(cases)} tensors of different shapes, black, white and type."
+    return f"{len(cases)} tensors: shapes, values and type."

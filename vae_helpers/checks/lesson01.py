@@ -23,6 +23,24 @@ def _other_mean(train, x, size):
     return x.mean(0) + (x - x.mean(0)) @ kept.T @ kept
 
 
+def _project(matrix, x, size, mean):
+    """x through the first right singular vectors of a matrix, around a mean."""
+    kept = torch.linalg.svd(matrix, full_matrices=False).Vh[:size]
+    return (x - mean) @ kept.T @ kept + mean
+
+
+def _uncentred_code(train, x, size):
+    mean = train.mean(0)
+    kept = torch.linalg.svd(train - mean, full_matrices=False).Vh[:size]
+    return x @ kept.T @ kept + mean
+
+
+def _columns(train, x, size):
+    mean = train.mean(0)
+    kept = torch.linalg.svd(train - mean, full_matrices=False).Vh[:, :size].T
+    return (x - mean) @ kept.T @ kept + mean
+
+
 def _codes(train, x, size):
     mean = train.mean(0)
     _, _, directions = torch.linalg.svd(train - mean, full_matrices=False)
@@ -56,6 +74,23 @@ PCA_MISTAKES = [
         "learned from the images that are measured.",
     ),
     (_other_mean, "The mean comes from `x`; take the mean of `train` both times."),
+    (
+        lambda t, x, z: _project(t - x.mean(0), x, z, t.mean(0)),
+        "The directions come from `train` minus the mean of `x`. Take the mean of `train`.",
+    ),
+    (
+        lambda t, x, z: _project(x - x.mean(0), x, z, t.mean(0)),
+        "The directions come from `x`; take those of `train`.",
+    ),
+    (
+        lambda t, x, z: _uncentred_code(t, x, z),
+        "Take the mean off `x` before the projection: the directions belong to centred data.",
+    ),
+    (
+        lambda t, x, z: _project(t - t.mean(), x, z, t.mean()),
+        "`train.mean()` is one number; `train.mean(0)` is the mean image.",
+    ),
+    (_columns, "The directions are the rows of `Vh`: `Vh[:size]`, not its columns."),
     (_codes, "This is the code, (B, Z). Go back to the pixels: code times directions."),
     (
         _whitened,
@@ -168,6 +203,10 @@ RATIO_MISTAKES = [
     (
         lambda s, p, z, c: s[1] * s[2] * p / (z * c),
         "The channels are missing: an image has C times H times W pixels.",
+    ),
+    (
+        lambda s, p, z, c: s[0] * p / (z * c),
+        "Only the first number of the shape is used: an image has C times H times W pixels.",
     ),
     (
         lambda s, p, z, c: sum(s) * p / (z * c),

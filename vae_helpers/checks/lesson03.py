@@ -30,6 +30,11 @@ def _summed(formula):
 
 KL_MISTAKES = [
     (
+        _summed(lambda mu, lv: _kl_each(mu, 0.5 * lv)),
+        "You pass log sigma where log sigma^2 belongs: logvar is log sigma^2 as it is, "
+        "without a half.",
+    ),
+    (
         _summed(lambda mu, lv: mu**2 + lv.exp() - 1 - lv),
         "Every value is twice the right one: the factor one half is missing.",
     ),
@@ -171,6 +176,27 @@ def _zero(mu, logvar):
 
 
 ELBO_MISTAKES = [
+    (
+        lambda *case: (
+            _elbo(*case, trace=lambda w, lv: 0.0)
+            - 0.5 * (case[2].exp() @ (case[3] ** 2).sum(0))
+        ),
+        "The trace is not divided by sigma^2: it belongs to the squared error, inside the "
+        "bracket.",
+    ),
+    (
+        lambda *case: _elbo(*case, squares=1 / case[0].shape[1]),
+        "The squared error is a mean over the D dimensions. Take the sum.",
+    ),
+    (
+        _with(trace=lambda w, lv: (lv.exp() @ (w**2).sum(0)).sum()),
+        "The trace is summed over the batch. Each example has its own.",
+    ),
+    (
+        _with(trace=lambda w, lv: lv.exp() @ w.sum(0) ** 2),
+        "In the trace you sum the weights of a column and then square. Square first, then "
+        "sum over i.",
+    ),
     (
         _with(trace=lambda w, lv: 0.0),
         "The trace term is missing: you decode the mean only. A fuzzy code costs the sum "
@@ -352,6 +378,14 @@ def _then(change):
 
 
 LME_MISTAKES = [
+    (
+        lambda w: (
+            w.max(1, keepdim=True).values
+            + (w - w.max(1, keepdim=True).values).exp().mean(1).log()
+        ),
+        "The largest weight has shape (B, 1) and the rest (B,): together they broadcast to "
+        "(B, B). Squeeze the largest weight before you add it.",
+    ),
     (
         lambda w: w.mean(1),
         "This is the mean of the logs, which is the ELBO again. Needed is the log of the "
@@ -548,6 +582,22 @@ def _kl_same_mean(variances, covariance):
 
 
 GAP_MISTAKES = [
+    (
+        lambda c: 0.5 * (torch.logdet(c) - c.diagonal().log().sum()),
+        "You take one over the diagonal of the covariance for the diagonal of its inverse. "
+        "They differ when the latents are correlated: invert the matrix first.",
+    ),
+    (
+        lambda c: 0.5 * (torch.logdet(c) - torch.linalg.inv(c).diagonal().log().sum()),
+        "The sign of the log-variances is wrong: each best variance is one over the "
+        "diagonal of the inverse, and the KL has minus its logarithm.",
+    ),
+    (
+        lambda c: (
+            0.5 * (torch.linalg.inv(c).diagonal().log().sum() + torch.linalg.det(c))
+        ),
+        "The determinant of the covariance has no logarithm.",
+    ),
     (
         lambda c: _kl_same_mean(c.diagonal(), c),
         "You used the diagonal of the covariance as variances. These are the spreads of "

@@ -62,6 +62,10 @@ ENCODE_MISTAKES = [
         "There is a ReLU behind mu and logvar. Both may be negative: leave it out.",
     ),
     (
+        then(_encode, lambda r: (r[0].relu(), r[1])),
+        "There is a ReLU behind mu. A mean may be negative: leave it out.",
+    ),
+    (
         then(_encode, lambda r: (r[0], r[1].relu())),
         "There is a ReLU behind logvar: the standard deviation could never be below 1.",
     ),
@@ -107,6 +111,10 @@ DECODE_MISTAKES = [
 def encode_decode(encode, decode) -> str:
     """encode(x, body, to_mu, to_logvar) and decode(z, decoder, image_shape)."""
     compare(encode, _encode, _networks(), ENCODE_MISTAKES, gradients=True)
+    try:
+        decode(*_decoders()[0])
+    except NotImplementedError:
+        raise NotImplementedError("`encode` is right. Go on with `decode`.") from None
     compare(decode, _decode, _decoders(), DECODE_MISTAKES, gradients=True)
     return f"{CASES} random networks each: shapes, values and gradients."
 
@@ -129,6 +137,32 @@ def _batch(x, _logits, _mu, _logvar):
 
 
 RECONSTRUCTION_MISTAKES = [
+    (
+        lambda *a: (
+            F.binary_cross_entropy_with_logits(a[1], a[0], reduction="none")
+            .flatten(1)
+            .sum(1)
+        ),
+        "The reconstruction term has one number for each image. Take the mean over the "
+        "batch.",
+    ),
+    (
+        lambda *a: (
+            F.binary_cross_entropy_with_logits(a[1], a[0], reduction="none")
+            .sum(1)
+            .mean()
+        ),
+        "This sums over channels only. Flatten to (B, D) first: `.flatten(1)`.",
+    ),
+    (
+        lambda x, logits, mu, lv: (
+            F.binary_cross_entropy_with_logits(x, logits, reduction="none")
+            .flatten(1)
+            .sum(1)
+            .mean()
+        ),
+        "Image and logits are swapped: the function takes the logits first, then x.",
+    ),
     (
         lambda *a: F.binary_cross_entropy_with_logits(a[1], a[0]),
         "The reconstruction term is a mean over pixels. Sum over pixels: with the mean "
@@ -161,10 +195,6 @@ RECONSTRUCTION_MISTAKES = [
         "binary cross-entropy with logits.",
     ),
     (
-        lambda x, logits, mu, lv: _reconstruction(logits.sigmoid(), x, mu, lv),
-        "Image and logits are swapped: the logits come first, the target second.",
-    ),
-    (
         lambda *a: _kl(*a),
         "The first result is the KL. Needed is the reconstruction term, then the KL.",
     ),
@@ -179,6 +209,15 @@ RECONSTRUCTION_MISTAKES = [
     ),
 ]
 KL_MISTAKES = [
+    (
+        lambda x, logits, mu, lv: 0.5 * (mu**2 + lv.exp() - 1 - lv).sum(1),
+        "The KL has one number for each image. Take the mean over the batch.",
+    ),
+    (
+        _kl_with(lambda mu, lv: 0.5 * (mu**2 + lv - 1 - lv.log())),
+        "You treat logvar as the variance. It is already a logarithm: sigma^2 is "
+        "`logvar.exp()`, and log sigma^2 is `logvar`.",
+    ),
     (
         _kl_with(lambda mu, lv: mu**2 + lv.exp() - 1 - lv),
         "The KL is twice as large as it should be: the factor one half is missing.",
