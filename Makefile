@@ -30,8 +30,8 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 test: ready ## run every test and every notebook
 	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=900 $(ARGS)
 
-test-fast: ready ## run the tests without the notebooks
-	$(PYTEST) -p no:nbval tests $(ARGS)
+test-fast: ready ## run the quick tests, without the notebooks
+	$(PYTEST) -p no:nbval -m 'not slow' tests $(ARGS)
 
 build: ready ## write and run the notebooks whose lessons or helpers changed
 	$(BIN)/python tools/build_notebooks.py $(ARGS)

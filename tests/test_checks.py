@@ -39,6 +39,7 @@ def test_right_answers_pass_however_they_are_written(lesson, number):
         assert verdict.status == RIGHT, (answer, verdict)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lesson", "number"), CASES)
 def test_wrong_answers_fail_each_with_its_own_diagnosis(lesson, number):
     entry = ANSWERS[lesson][number]

@@ -224,6 +224,7 @@ def _mutate(monkeypatch, module, name, right, wrong):
             monkeypatch.setattr(place, name, mutant)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", MUTANTS)
 def test_a_historic_bug_makes_a_test_fail(monkeypatch, bug):
     module, name, right, wrong, test = MUTANTS[bug]

@@ -179,6 +179,7 @@ def test_progress_is_silent_where_the_output_is_a_file(capfd):
     assert out == err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are a Unix thing")
 def test_progress_moves_on_a_terminal_and_leaves_nothing():
     import fcntl
@@ -208,6 +209,7 @@ def test_progress_moves_on_a_terminal_and_leaves_nothing():
     assert not frames[-1].strip()
 
 
+@pytest.mark.slow
 def test_progress_in_a_notebook_ends_as_one_line_of_text():
     code = (
         "import time\nfrom vae_helpers.training import progress\n"

@@ -30,22 +30,22 @@ def slider(
         step=step,
         description=label,
         continuous_update=True,
-        style={"description_width": "9em"},
-        layout=ipywidgets.Layout(width="26em"),
+        style={"description_width": "14em"},
+        layout=ipywidgets.Layout(width="34em"),
     )
 
 
 def choice(label: str, options: list) -> ipywidgets.Dropdown:
     """A labelled list to choose one of several options from."""
     return ipywidgets.Dropdown(
-        options=options, description=label, style={"description_width": "9em"}
+        options=options, description=label, style={"description_width": "14em"}
     )
 
 
 def toggle(label: str, options: list[str]) -> ipywidgets.ToggleButtons:
     """Labelled buttons, one of which is pressed."""
     return ipywidgets.ToggleButtons(
-        options=options, description=label, style={"description_width": "9em"}
+        options=options, description=label, style={"description_width": "14em"}
     )
 
 
