@@ -15,3 +15,10 @@ def _quiet_and_seeded():
     """One thread (tests run side by side) and a known seed; no test may need another."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+def pytest_collection_modifyitems(items):
+    """Downloads from a local server need torchvision, which takes seconds to import."""
+    for item in items:
+        if "set_mirrors" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
