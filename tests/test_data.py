@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_helpers import data
+from vae_helpers import data, download
 from vae_helpers.data import DataUnavailableError, load_images, to_unit_interval
 
 # torchvision keeps the errors of its mirrors, and with them closed sockets, until they
@@ -118,8 +118,8 @@ def set_mirrors(monkeypatch, tiny):
 
 @pytest.fixture
 def short_limits(monkeypatch):
-    monkeypatch.setattr(data, "SILENCE_SECONDS", 0.5)
-    monkeypatch.setattr(data, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(download, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(download, "STALL_SECONDS", 1.0)
 
 
 @pytest.fixture

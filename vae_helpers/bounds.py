@@ -15,10 +15,6 @@ from vae_helpers.distributions import (
 )
 
 
-def _device_of(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
-
-
 @torch.no_grad()
 def mean_terms(model: nn.Module, images: Tensor, batch_size: int = 1000) -> dict:
     """The negative ELBO of a VAE over a data set, with one sample z for each image.
@@ -35,7 +31,10 @@ def mean_terms(model: nn.Module, images: Tensor, batch_size: int = 1000) -> dict
     Source:
         Kingma & Welling 2014 (arXiv:1312.6114), eq. 7. Taught in lesson 04.
     """
-    device, totals = _device_of(model), torch.zeros(2, dtype=torch.float64)
+    device, totals = (
+        next(model.parameters()).device,
+        torch.zeros(2, dtype=torch.float64),
+    )
     for chunk in images.split(batch_size):
         x = to_unit_interval(chunk.to(device))
         mu, logvar = model.encode(x)

@@ -1,27 +1,20 @@
 """Images as tensors: where MNIST and Fashion-MNIST come from, and pixels in [0, 1].
 
-torchvision downloads the files, but it waits for ever on a silent server and trusts
-whatever lies on disk. This module sets limits, checks every file that it reads, and
+torchvision trusts whatever lies on disk. This module checks every file that it reads, and
 falls back to a sample of real digits, so that a lesson runs without a network too.
 """
 
 import atexit
 import contextlib
-import ctypes
 import gzip
-import io
 import math
 import os
-import re
 import shutil
-import socket
 import struct
 import sys
 import tempfile
-import threading
 import time
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -29,6 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+
+from vae_helpers.download import SourceError, fetch, in_words, quiet_and_bounded
 
 FULL_COUNTS = {"train": 60_000, "t10k": 10_000}
 SAMPLE_COUNTS = (4_000, 1_000)
@@ -40,22 +35,13 @@ CLASS_NAMES = {
     "FashionMNIST": tuple(GARMENTS.split(",")),
 }
 
-SILENCE_SECONDS = 5.0  # one connect or read that brings nothing fails after this
-STALL_SECONDS = 10.0  # a mirror is left when its files do not grow for this long
 DOWNLOAD_SECONDS = 60.0  # all mirrors together; VAE_COURSE_DOWNLOAD_SECONDS changes it
 
 _temporary_folders: list[Path] = []
-# Hiding output and limiting sockets act on the whole process: two threads would mix up
-# what to put back.
-_one_at_a_time = threading.Lock()
 
 
 class DataUnavailableError(RuntimeError):
     """No source has the images; the message says what was tried and what to do."""
-
-
-class _SourceError(Exception):
-    """A file or a mirror cannot be used; the message says why in a few words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,16 +177,16 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> Tensor:
             # One byte more shows a file that is too long, however much it holds.
             content = bytearray(file.read(needed + 1))
     except FileNotFoundError:
-        raise _SourceError(f"{label} is missing") from None
+        raise SourceError(f"{label} is missing") from None
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
         message = f"{label} cannot be read to its {needed:,} bytes ({why})"
-        raise _SourceError(message) from None
+        raise SourceError(message) from None
     if len(content) != needed:
         found = f"{len(content):,}" if len(content) < needed else "more"
-        raise _SourceError(f"{label} holds {found} bytes and must hold {needed:,}")
+        raise SourceError(f"{label} holds {found} bytes and must hold {needed:,}")
     if not content.startswith(header):
-        raise _SourceError(f"{label} is not an idx file of shape {shape}")
+        raise SourceError(f"{label} is not an idx file of shape {shape}")
     return torch.frombuffer(content, dtype=torch.uint8, offset=len(header)).view(shape)
 
 
@@ -210,7 +196,7 @@ def _read_split(raw: Path, split: str) -> tuple[Tensor, Tensor]:
     images = _read_idx(raw / f"{split}-images-idx3-ubyte", (count, SIDE, SIDE))
     labels = _read_idx(raw / f"{split}-labels-idx1-ubyte", (count,))
     if labels.max() > 9:
-        raise _SourceError(f"the {split} labels are not all 0 to 9")
+        raise SourceError(f"the {split} labels are not all 0 to 9")
     return images.unsqueeze(1), labels.long()
 
 
@@ -227,7 +213,7 @@ def _from_named_folder(name: str) -> ImageData | None:
     folder = Path(os.path.expanduser(named))
     try:
         return _read_folder(name, folder, "folder in VAE_COURSE_DATA")
-    except _SourceError as error:
+    except SourceError as error:
         # The person asked for this folder: going on without it would hide the mistake.
         raise DataUnavailableError(
             f"VAE_COURSE_DATA is set to {named}, but in it {error}. Put the four files"
@@ -255,7 +241,7 @@ def _from_cache(name: str, notes: list[str]) -> ImageData | None:
         if os.path.isdir(folder / name):
             try:
                 return _read_folder(name, folder, "cached")
-            except _SourceError:
+            except SourceError:
                 notes.append("the cached copy was incomplete or damaged")
     return None
 
@@ -269,14 +255,14 @@ def _from_network(name: str, notes: list[str]) -> ImageData | None:
         return None
     seconds = _download_seconds()
     try:
-        with _one_at_a_time, _quiet_and_bounded():
+        with quiet_and_bounded():
             # Imported here: it takes seconds, and the other sources do not need it.
             from torchvision import datasets
 
             return _try_mirrors(getattr(datasets, name), seconds, notes)
     except Exception as error:
         # Broad: a torchvision that does not fit torch raises almost anything.
-        notes.append(f"the download failed: {_in_words(error)}")
+        notes.append(f"the download failed: {in_words(error)}")
         return None
 
 
@@ -288,18 +274,6 @@ def _download_seconds() -> float:
     raise ValueError(
         f"VAE_COURSE_DOWNLOAD_SECONDS must be a positive number, got {text!r}"
     )
-
-
-@contextlib.contextmanager
-def _quiet_and_bounded() -> Iterator[None]:
-    """Give new sockets a time limit and hide torchvision's progress bars."""
-    before, hidden = socket.getdefaulttimeout(), io.StringIO()
-    socket.setdefaulttimeout(SILENCE_SECONDS)
-    try:
-        with contextlib.redirect_stdout(hidden), contextlib.redirect_stderr(hidden):
-            yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _try_mirrors(dataset: type, seconds: float, notes: list[str]) -> ImageData:
@@ -315,18 +289,18 @@ def _try_mirrors(dataset: type, seconds: float, notes: list[str]) -> ImageData:
             prefix=".download-", dir=keep_in, ignore_cleanup_errors=True
         ) as temporary:
             try:
-                _fetch(one_mirror, Path(temporary), deadline)
+                fetch(one_mirror, Path(temporary), deadline)
                 data = _read_folder(name, Path(temporary), "downloaded")
-            except _SourceError as error:
+            except SourceError as error:
                 if time.monotonic() > deadline:
-                    raise _SourceError(f"it took longer than {seconds:g} s") from None
+                    raise SourceError(f"it took longer than {seconds:g} s") from None
                 reasons.append(str(error))
                 continue
             is_kept = _keep(Path(temporary, name, "raw"), keep_in / name / "raw")
         if not is_kept or keep_in in _temporary_folders:
             notes.append("kept only until Python ends: the cache folder is read-only")
         return data
-    raise _SourceError(", then ".join(dict.fromkeys(reasons)))
+    raise SourceError(", then ".join(dict.fromkeys(reasons)))
 
 
 def _folder_to_keep_in() -> Path:
@@ -362,91 +336,15 @@ def _keep(downloaded: Path, target: Path) -> bool:
     return True
 
 
-def _fetch(dataset: type, folder: Path, deadline: float) -> None:
-    """Let torchvision download into `folder`, in a thread that can be given up."""
-    outcome: list[str] = []  # nothing while it runs, then why it failed or ""
-    ended = threading.Event()
-
-    def work() -> None:
-        try:
-            dataset(str(folder), download=True)
-            outcome.append("")
-        except SystemExit:
-            pass  # from _stop
-        except Exception as error:
-            outcome.append(_in_words(error))
-        finally:
-            ended.set()
-
-    # A thread, not a process: a second Python would load torch and torchvision again,
-    # which takes longer and more memory than a small hosted machine can spare.
-    worker = threading.Thread(target=work, name="vae-course-download", daemon=True)
-    worker.start()
-    try:
-        _wait(ended, folder, deadline)
-    finally:
-        _stop(worker, ended)
-    if not outcome:
-        raise _SourceError("the server did not answer, or too slowly")
-    if outcome[0]:
-        raise _SourceError(outcome[0])
-
-
-def _wait(ended: threading.Event, folder: Path, deadline: float) -> None:
-    """Return when the worker has ended, time is up, or its files no longer grow."""
-    size, grew_at = 0, time.monotonic()
-    # Short waits, because Windows notices Ctrl-C only between them. An event, because
-    # Python 3.11 takes a thread for ended when Ctrl-C interrupts a join.
-    while not ended.wait(0.05) and time.monotonic() < deadline:
-        new_size = sum(path.stat().st_size for path in folder.rglob("*-ubyte*"))
-        if new_size != size:
-            size, grew_at = new_size, time.monotonic()
-        elif time.monotonic() - grew_at > STALL_SECONDS:
-            return
-
-
-def _stop(worker: threading.Thread, ended: threading.Event) -> None:
-    """End the worker once the read that it waits for returns or reaches its limit."""
-    if not ended.is_set():
-        # Nothing kills a thread, but an exception can be raised in it; torchvision lets
-        # SystemExit pass. Left alone, the thread would stay for as long as a server
-        # sends single bytes.
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit)
-        )
-        ended.wait(SILENCE_SECONDS + 1)
-
-
-def _in_words(error: Exception) -> str:
-    """A few words on why; torchvision hands on only the text of most errors."""
-    text = str(error)
-    if isinstance(error, _SourceError):
-        return text
-    if code := re.search(r"HTTP Error (\d+)", text):
-        return f"the server answered {code[1]}"
-    for part, words in (
-        ("timed out", "the server did not answer"),
-        ("corrupted", "the server sent something else"),
-        ("redirects", "the server sent something else"),
-        ("CERTIFICATE", "the server's certificate was not accepted"),
-        ("urlopen error", "no network"),
-        ("torchvision", "torchvision cannot be imported"),
-    ):
-        if part in text:
-            return words
-    # Not the text itself, which may hold a path or an address.
-    return getattr(error, "strerror", None) or type(error).__name__
-
-
 # The sample
 
 
 def _from_carried_sample(name: str, notes: list[str]) -> ImageData:
     try:
         if name != "MNIST":
-            raise _SourceError("no sample of it comes with the course")
+            raise SourceError("no sample of it comes with the course")
         table = torch.from_numpy(_sample_table())
-    except (_SourceError, ImportError) as error:
+    except (SourceError, ImportError) as error:
         raise DataUnavailableError(
             f"{name} is not on this computer ({'; '.join(notes)}; {error}). Connect to"
             " a network and load it once, after which it stays on this computer, or set"

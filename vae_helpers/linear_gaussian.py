@@ -8,8 +8,6 @@ standard deviation of the noise, a positive number or a tensor without axes. Eve
 computed and returned in float64, in nats, and lets gradients through.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -298,4 +296,4 @@ def max_log_evidence(x: Tensor, latent_size: int) -> float:
     values, _, noise = _eigenvalues(x, latent_size)
     d = x.shape[1]
     log_det = values[:latent_size].log().sum() + (d - latent_size) * noise.log()
-    return -0.5 * (d * math.log(2 * math.pi) + log_det + d).item()
+    return -0.5 * (d * LOG_2PI + log_det + d).item()
