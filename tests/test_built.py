@@ -89,7 +89,7 @@ def test_a_notebook_that_somebody_edited_is_never_overwritten(tmp_path, monkeypa
     lesson = LESSONS[STEMS[0]]
     monkeypatch.setattr(builder, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(builder, "ROOT", tmp_path.parent)
-    monkeypatch.setattr(builder, "helpers_digest", lambda number: "same")
+    monkeypatch.setattr(builder, "helpers_digest", lambda stem: "same")
     builder.build(lesson, TABLE, solved=False, force=False, run=False)
     path = builder.target(lesson, False)
     book = nbformat.read(path, as_version=4)
@@ -107,10 +107,51 @@ def test_an_old_notebook_is_built_again_and_a_current_one_is_not(
     monkeypatch.setattr(builder, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(builder, "ROOT", tmp_path.parent)
     digests = iter("aaab" + "b" * 9)
-    monkeypatch.setattr(builder, "helpers_digest", lambda number: next(digests))
+    monkeypatch.setattr(builder, "helpers_digest", lambda stem: next(digests))
     for word in ("missing", "up to date", "old"):
         builder.build(lesson, TABLE, solved=True, force=False, run=False)
         assert word in capsys.readouterr().out
+
+
+def test_only_the_helpers_that_a_lesson_imports_make_it_old():
+    source = (
+        "from vae_helpers import plots\nfrom vae_helpers.checks import lesson03 as c"
+    )
+    names = {path.stem for path in builder.helpers_of(source)}
+    assert {"plots", "lesson03", "core"} <= names
+    assert not {"lesson02", "training", "data"} & names
+
+
+def test_long_cells_say_so_beforehand(tmp_path, monkeypatch):
+    table, lesson = {**TABLE, "timings": {}}, LESSONS[STEMS[1]]
+    monkeypatch.setattr(builder, "LESSONS", tmp_path)
+    source = "# %% [markdown]\n# # A\n#\n# b\n\n# %%\nslow()\n\n# %%\nquick()\n"
+    (tmp_path / f"{lesson['stem']}.py").write_text(source, encoding="utf-8")
+    plain = builder.make_notebook(lesson, table, solved=False)
+    slow = next(c.id for c in plain.cells if c.source == "slow()")
+    builder.remember_times(table, lesson["stem"], 40.0, {slow: 31.0, "other": 2.0})
+    noted = builder.make_notebook(lesson, table, solved=False)
+    sources = [cell.source for cell in noted.cells]
+    at = sources.index("slow()")
+    assert "takes about 30 s" in sources[at - 1]
+    assert len(noted.cells) == len(plain.cells) + 1
+    builder.remember_times(table, lesson["stem"], 60.0, {slow: 45.0, "other": 6.0})
+    stem_times = table["timings"][lesson["stem"]]
+    assert stem_times == {"total": 40, "cells": {slow: 30, "other": 5}}
+
+
+def test_a_long_cell_without_a_bar_is_refused():
+    marks = {
+        "iopub.execute_input": "2026-01-01T00:00:00.000000Z",
+        "shell.execute_reply": "2026-01-01T00:00:20.000000Z",
+    }
+    cells = [nbformat.v4.new_code_cell(s) for s in ("work()", "import torch", "loop()")]
+    for cell in cells:
+        cell.metadata["execution"] = marks
+    line = nbformat.v4.new_output("stream", text="training: 9 of 9 steps done.")
+    cells[2].outputs = [line]
+    (only,) = builder.cells_without_a_bar(nbformat.v4.new_notebook(cells=cells))
+    assert "runs 20 s without a bar" in only and "work()" in only
 
 
 def test_stub_and_solution_markers():

@@ -286,3 +286,17 @@ def test_a_classifier_learns_and_reports():
     report = diagnostics.sample_report(classifier, images, features)
     assert report["distance"] == pytest.approx(0, abs=1e-3)
     assert report["rarest class"] == pytest.approx(0.5)
+
+
+def test_a_figure_is_described_by_its_own_words():
+    figure, (left, right) = plt.subplots(1, 2)
+    left.plot([1, 2], [1, 2], label="ours")
+    left.set(title="Test images", xlabel="training step", ylabel="nats per image")
+    left.legend()
+    plots.show_images(torch.rand(2, 1, 4, 4), 1, row_labels=["image", "mean"], ax=right)
+    words = plots.describe(figure)
+    plt.close(figure)
+    assert words == (
+        "Figure. Test images; nats per image against training step; shown: ours. "
+        "images in rows: image, mean."
+    )

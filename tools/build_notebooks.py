@@ -9,6 +9,7 @@ is never overwritten: the command says so and stops.
 """
 
 import argparse
+import ast
 import base64
 import copy
 import hashlib
@@ -19,6 +20,7 @@ import re
 import sys
 import time
 import tomllib
+from datetime import datetime
 from pathlib import Path
 
 import jupytext
@@ -34,6 +36,9 @@ COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 BINDER_BADGE = "https://mybinder.org/badge_logo.svg"
 SIZE_LIMIT = 600 * 1024
 WIDGET = "application/vnd.jupyter.widget-view+json"
+PATIENCE = "*The next cell takes about {seconds} s on two CPU cores.*"
+LONG = 5  # seconds; a cell that takes longer says so beforehand
+ROUND = [5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300]
 KERNEL = {
     "display_name": "Python 3 (ipykernel)",
     "language": "python",
@@ -65,8 +70,10 @@ if find_spec("vae_helpers") is None:
 
 
 def course() -> dict:
-    """lessons/course.toml, with the repository's address from pyproject.toml."""
+    """lessons/course.toml, the repository's address and the measured run times."""
     table = tomllib.loads((LESSONS / "course.toml").read_text(encoding="utf-8"))
+    timings = (LESSONS / "timings.json").read_text(encoding="utf-8")
+    table["timings"] = json.loads(timings)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     table["repository"] = project["project"]["urls"]["Repository"]
     return table
@@ -140,7 +147,7 @@ def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
     cells.insert(1, setup)
     cells.append(nbformat.v4.new_markdown_cell(_footer(lesson, table)))
     seen: dict[str, int] = {}
-    for cell in cells:
+    for cell in [*cells]:
         if cell.cell_type == "code":
             cell.source = (to_solved if solved else to_stub)(cell.source)
             cell.outputs, cell.execution_count = [], None
@@ -151,6 +158,11 @@ def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
         cell.metadata = NotebookNode(
             {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
         )
+        seconds = table["timings"].get(lesson["stem"], {}).get("cells", {}).get(cell.id)
+        if seconds:
+            notice = nbformat.v4.new_markdown_cell(PATIENCE.format(seconds=seconds))
+            notice.id = f"time-{cell.id}"
+            cells.insert(next(i for i, c in enumerate(cells) if c is cell), notice)
     book = nbformat.v4.new_notebook(cells=cells)
     book.nbformat_minor = 5
     book.metadata = NotebookNode({"kernelspec": KERNEL})
@@ -166,12 +178,31 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
-def helpers_digest(number: str) -> str:
-    """Changes when the code behind a lesson's outputs changes."""
-    files = sorted((ROOT / "vae_helpers").rglob("*.py"))
-    other = re.compile(rf"lesson(?!{number})\d\d\.py$")
-    texts = [f.read_text(encoding="utf-8") for f in files if not other.search(f.name)]
-    return _digest(texts)
+def helpers_of(source: str) -> set[Path]:
+    """The files of vae_helpers that some code imports, directly or through another."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            path = (ROOT / name.replace(".", "/")).with_suffix(".py")
+            if name.startswith("vae_helpers.") and path.exists():
+                found.add(path)
+    for path in list(found):
+        found |= helpers_of(path.read_text(encoding="utf-8"))
+    return found
+
+
+def helpers_digest(stem: str) -> str:
+    """Changes when the helpers or the bands behind a lesson's outputs change."""
+    source = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
+    texts = [f.read_text(encoding="utf-8") for f in sorted(helpers_of(source))]
+    bands = json.loads((ROOT / "vae_helpers/expected.json").read_text(encoding="utf-8"))
+    return _digest([texts, bands.get(stem[:2])])
 
 
 def target(lesson: dict, solved: bool) -> Path:
@@ -180,7 +211,7 @@ def target(lesson: dict, solved: bool) -> Path:
     return folder / f"{lesson['stem']}.ipynb"
 
 
-def state(book: NotebookNode, path: Path, number: str) -> str:
+def state(book: NotebookNode, path: Path, stem: str) -> str:
     """ "current", "old" or "missing" for a built notebook, or "edited" by a person."""
     if not path.exists():
         return "missing"
@@ -188,10 +219,8 @@ def state(book: NotebookNode, path: Path, number: str) -> str:
     mark = built.metadata.get("vae_course", {})
     if mark.get("inputs") != _digest(inputs(built)):
         return "edited"
-    same = inputs(built) == inputs(book) and mark.get("helpers") == helpers_digest(
-        number
-    )
-    return "current" if same else "old"
+    same = inputs(built) == inputs(book)
+    return "current" if same and mark.get("helpers") == helpers_digest(stem) else "old"
 
 
 def execute(book: NotebookNode, folder: Path) -> float:
@@ -202,6 +231,50 @@ def execute(book: NotebookNode, folder: Path) -> float:
     )
     client.execute()
     return time.monotonic() - start
+
+
+def cell_seconds(book: NotebookNode) -> dict[str, float]:
+    """cell id -> the seconds it ran, as the kernel's messages tell."""
+    found = {}
+    for cell in book.cells:
+        marks = cell.metadata.get("execution", {})
+        start, end = marks.get("iopub.execute_input"), marks.get("shell.execute_reply")
+        if start and end:
+            span = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+            found[cell.id] = span.total_seconds()
+    return found
+
+
+def remember_times(table: dict, stem: str, total: float, cells: dict) -> None:
+    """Put measured times into timings.json, those of long cells rounded.
+
+    A time that is within a factor of 1.7 of what stands there is left, so that a build
+    on a busier day does not rewrite every notebook.
+    """
+    old = table["timings"].get(stem, {})
+    new = {"total": round(total), "cells": {}}
+    if 1 / 1.7 < total / old.get("total", 1e-9) < 1.7:
+        new["total"] = old["total"]
+    for name, seconds in cells.items():
+        before = old.get("cells", {}).get(name)
+        if before and 1 / 1.7 < seconds / before < 1.7:
+            new["cells"][name] = before
+        elif seconds > LONG:
+            new["cells"][name] = min(ROUND, key=lambda r: abs(r - seconds))
+    table["timings"][stem] = new
+    text = json.dumps(table["timings"], indent=2, sort_keys=True) + "\n"
+    (LESSONS / "timings.json").write_text(text, encoding="utf-8")
+
+
+def move_outputs(source: NotebookNode, target: NotebookNode) -> None:
+    """Give the code cells of one notebook the outputs of the same cells of another."""
+    pairs = zip(_code(source), _code(target), strict=True)
+    for old, new in pairs:
+        new.outputs, new.execution_count = old.outputs, old.execution_count
+
+
+def _code(book: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in book.cells if cell.cell_type == "code"]
 
 
 def smaller(png: str) -> str:
@@ -226,12 +299,28 @@ def clean(book: NotebookNode) -> None:
                     output.data["image/png"] = smaller(output.data["image/png"])
 
 
+def cells_without_a_bar(book: NotebookNode) -> list[str]:
+    """Complaints about cells that keep a learner waiting without a sign of life."""
+    seconds = cell_seconds(book)
+    return [
+        f"a cell runs {seconds[cell.id]:.0f} s without a bar; use training.progress:\n"
+        f"{cell.source[:200]}"
+        for cell in _code(book)
+        if seconds.get(cell.id, 0) > 2 * LONG
+        and "steps done." not in json.dumps(cell.outputs)
+        and not cell.source.startswith(("import", "from"))
+    ]
+
+
 def complaints(book: NotebookNode) -> list[str]:
     """What must not stand in a published notebook: warnings, paths, missed bands."""
     found = []
     for cell in book.cells:
         for output in cell.get("outputs", []):
             text = json.dumps(output.get("data", output.get("text", "")))
+            about = output.get("metadata", {}).get("image/png", {}).get("alt", "")
+            if "image/png" in output.get("data", {}) and len(about) < 10:
+                found.append(f"a figure without words, after: {cell.source[:200]}")
             if output.output_type == "stream" and output.name == "stderr":
                 found.append(f"something on stderr: {output.text.strip()[:200]}")
             if str(ROOT) in text or re.search(r"/(home|Users|root|tmp)/\w", text):
@@ -243,7 +332,6 @@ def complaints(book: NotebookNode) -> list[str]:
 
 def readme_table(table: dict) -> str:
     """The README's table of lessons, with the measured minutes."""
-    timings = json.loads((LESSONS / "timings.json").read_text(encoding="utf-8"))
     rows = [
         "| Lesson | The question | Read | Run | Exercises | Open |",
         "|---|---|---|---|---|---|",
@@ -253,7 +341,7 @@ def readme_table(table: dict) -> str:
         address = links(table["repository"], f"notebooks/{stem}.ipynb")
         text = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
         count = len(re.findall(r"^# #+ Exercise", text, re.MULTILINE))
-        seconds = timings.get(stem, 0)
+        seconds = table["timings"].get(stem, {}).get("total", 0)
         run = f"{max(1, round(seconds / 60))} min" if seconds > 50 else f"{seconds} s"
         badges = (
             f"[![Open in Colab]({COLAB_BADGE})]({address['colab']}) "
@@ -292,32 +380,40 @@ def update_readme(table: dict) -> None:
         path.write_text(new, encoding="utf-8")
 
 
-def build(lesson: dict, table: dict, *, solved: bool, force: bool, run: bool) -> float:
-    """Write one notebook if it is not current; return the seconds it ran, or 0."""
+def build(lesson: dict, table: dict, *, solved: bool, force: bool, run: bool) -> None:
+    """Write one notebook if it is not current, and remember how long it ran."""
     book, path = make_notebook(lesson, table, solved=solved), target(lesson, solved)
-    name, number = path.relative_to(ROOT), lesson["stem"][:2]
-    found = state(book, path, number)
+    name, stem = path.relative_to(ROOT), lesson["stem"]
+    found = state(book, path, stem)
     if found == "edited":
         raise SystemExit(
             f"{name} was edited by hand and is left as it is. If the edit is yours as an "
-            f"author, make it in lessons/{lesson['stem']}.py; to build again, move the "
+            f"author, make it in lessons/{stem}.py; to build again, move the "
             "notebook away first."
         )
     if found == "current" and not force:
         print(f"{name}: up to date")
-        return 0.0
+        return
     print(f"{name}: {found}, building", flush=True)
-    untouched = copy.deepcopy(inputs(book))
     path.parent.mkdir(parents=True, exist_ok=True)
-    seconds = execute(book, path.parent) if run else 0.0
+    seconds = 0.0
+    if run:
+        done = make_notebook(lesson, table, solved=solved)
+        seconds = execute(done, path.parent)
+        if not solved:
+            remember_times(table, stem, seconds, cell_seconds(done))
+            book = make_notebook(lesson, table, solved=solved)  # with its times
+        silent = cells_without_a_bar(done)
+        move_outputs(done, book)
+    untouched = copy.deepcopy(inputs(book))
     clean(book)
     book.metadata["vae_course"] = {
-        "generated_from": f"lessons/{lesson['stem']}.py",
-        "helpers": helpers_digest(number),
+        "generated_from": f"lessons/{stem}.py",
+        "helpers": helpers_digest(stem),
         "inputs": _digest(untouched),
     }
     nbformat.validate(book)
-    wrong = complaints(book)
+    wrong = complaints(book) + (silent if run else [])
     part = path.with_suffix(".part")
     nbformat.write(book, part)
     if wrong:
@@ -331,7 +427,6 @@ def build(lesson: dict, table: dict, *, solved: bool, force: bool, run: bool) ->
     if size > SIZE_LIMIT:
         raise SystemExit(f"{name} has {size // 1024} KB, over {SIZE_LIMIT // 1024} KB")
     print(f"{name}: {seconds:.0f} s, {size // 1024} KB", flush=True)
-    return seconds
 
 
 def main() -> None:
@@ -341,23 +436,17 @@ def main() -> None:
     parser.add_argument("--no-run", action="store_true", help="write without outputs")
     options = parser.parse_args()
     table = course()
-    timings_file = LESSONS / "timings.json"
     for lesson in table["lesson"]:
         if options.numbers and lesson["stem"][:2] not in options.numbers:
             continue
         for solved in (False, True):
-            seconds = build(
+            build(
                 lesson,
                 table,
                 solved=solved,
                 force=options.force,
                 run=not options.no_run,
             )
-            if seconds and not solved:
-                timings = json.loads(timings_file.read_text(encoding="utf-8"))
-                timings[lesson["stem"]] = round(seconds)
-                text = json.dumps(timings, indent=2, sort_keys=True) + "\n"
-                timings_file.write_text(text, encoding="utf-8")
     update_readme(table)
 
 

@@ -1,5 +1,6 @@
 """Figures of the course: one style, colour-blind safe, labelled axes, white background."""
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
 # Okabe & Ito's palette; line styles and markers give the second cue beside colour.
@@ -17,7 +19,11 @@ CLASS_COLOURS = COLOURS + ["#882255", "#999933", "#888888"]
 
 
 def style() -> None:
-    """Set the course's look for all figures that follow; calling it twice is harmless."""
+    """Set the course's look for all figures that follow; calling it twice is harmless.
+
+    In a notebook every figure also gets its description as alternative text.
+    """
+    _describe_in_notebooks()
     plt.rcParams.update(
         {
             "axes.grid": True,
@@ -36,6 +42,51 @@ def style() -> None:
             "savefig.facecolor": "white",
         }
     )
+
+
+def describe(figure: Figure) -> str:
+    """What a figure shows, in words taken from its titles, axes, labels and legends."""
+    panels = []
+    for ax in figure.axes:
+        words = [ax.get_title()] if ax.get_title() else []
+        if ax.get_xlabel() and ax.get_ylabel():
+            words.append(f"{ax.get_ylabel()} against {ax.get_xlabel()}")
+        elif ax.get_ylabel() or ax.get_xlabel():
+            words.append(ax.get_ylabel() or ax.get_xlabel())
+        if ax.images and not (ax.get_xlabel() or ax.get_ylabel()):
+            labels = [t.get_text() for t in ax.get_yticklabels() if t.get_text()]
+            words.append(f"images in rows: {', '.join(labels)}" if labels else "images")
+        _, names = ax.get_legend_handles_labels()
+        if names:
+            words.append(f"shown: {', '.join(dict.fromkeys(names))}")
+        if words:
+            panels.append("; ".join(" ".join(word.split()) for word in words))
+    title = [figure.get_suptitle()] if figure.get_suptitle() else []
+    return ". ".join(["Figure", *title, *panels]) + "."
+
+
+def _describe_in_notebooks() -> None:
+    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
+    if shell and hasattr(shell, "kernel"):
+        if _add_descriptions not in shell.events.callbacks["pre_run_cell"]:
+            # The inline backend sets its printer at the end of the cell that loads it:
+            # load it now, and add to that printer before the next cell.
+            plt.switch_backend(plt.get_backend())
+            shell.events.register("pre_run_cell", _add_descriptions)
+
+
+def _add_descriptions(_info: object = None) -> None:
+    """Let the notebook's printer of figures hand on their descriptions."""
+    shell = sys.modules["IPython"].get_ipython()
+    printers = shell.display_formatter.formatters["image/png"]
+    printer = printers.type_printers.get(Figure)
+    if printer and not hasattr(printer, "describes"):
+
+        def described(figure: Figure) -> tuple:
+            return printer(figure), {"alt": describe(figure)}
+
+        described.describes = True
+        printers.for_type(Figure, described)
 
 
 def _as_numpy(x: Tensor) -> np.ndarray:
