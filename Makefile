@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab test test-fast build bands lint clean
+.PHONY: help ready lab test test-fast test-browser build bands lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,14 @@ test: ready ## run every test and every notebook
 
 test-fast: ready ## run the quick tests, without the notebooks
 	$(PYTEST) -p no:nbval -m 'not slow' tests $(ARGS)
+
+test-browser: $(VENV)/.browser ## run the lessons and their widgets in Chromium
+	$(BIN)/python -m pytest -q -p no:nbval tests/browser $(ARGS)
+
+$(VENV)/.browser: $(VENV)/.ready
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[test,browser]' \
+	  || $(BIN)/python -m pip install --disable-pip-version-check -e '.[test,browser]'
+	@touch $@
 
 build: ready ## write and run the notebooks whose lessons or helpers changed
 	$(BIN)/python tools/build_notebooks.py $(ARGS)

@@ -8,6 +8,19 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+WIDE = {"description_width": "14em"}
+
+
+def _named(control: ipywidgets.Widget) -> ipywidgets.Widget:
+    """Show the label when the mouse rests on it, not the word "null"."""
+    name = "tooltip" if control.has_trait("tooltip") else "description_tooltip"
+    setattr(control, name, control.description)
+    return control
+
+
+def _slider_layout() -> ipywidgets.Layout:
+    return ipywidgets.Layout(width="34em", max_width="100%")
+
 
 def slider(
     label: str,
@@ -23,29 +36,30 @@ def slider(
     With whole=True it gives whole numbers.
     """
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-    return kind(
-        value=value,
-        min=low,
-        max=high,
-        step=step,
-        description=label,
-        continuous_update=True,
-        style={"description_width": "14em"},
-        layout=ipywidgets.Layout(width="34em"),
+    return _named(
+        kind(
+            value=value,
+            min=low,
+            max=high,
+            step=step,
+            description=label,
+            continuous_update=True,
+            style=WIDE,
+            layout=_slider_layout(),
+        )
     )
 
 
-def choice(label: str, options: list) -> ipywidgets.Dropdown:
-    """A labelled list to choose one of several options from."""
-    return ipywidgets.Dropdown(
-        options=options, description=label, style={"description_width": "14em"}
-    )
+def choice(label: str, options: list) -> ipywidgets.Widget:
+    """A labelled slider over a list of options; arrow keys go from one to the next.
 
-
-def toggle(label: str, options: list[str]) -> ipywidgets.ToggleButtons:
-    """Labelled buttons, one of which is pressed."""
-    return ipywidgets.ToggleButtons(
-        options=options, description=label, style={"description_width": "14em"}
+    Not a list to drop down, and no buttons: in a notebook JupyterLab takes the keys that
+    would work them for its own, and a digit would turn the cell into a heading.
+    """
+    return _named(
+        ipywidgets.SelectionSlider(
+            options=options, description=label, style=WIDE, layout=_slider_layout()
+        )
     )
 
 
@@ -78,7 +92,8 @@ def explore(
     """
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     picture = ipywidgets.Image(
-        format="png", layout=ipywidgets.Layout(width=f"{100 * width:.0f}px")
+        format="png",
+        layout=ipywidgets.Layout(width=f"{100 * width:.0f}px", max_width="100%"),
     )
     sentence = ipywidgets.Label()
 
