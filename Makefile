@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab test test-fast test-browser build bands lint clean
+.PHONY: help ready lab test test-fast test-browser test-colab test-lowest build bands memory links fork lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,11 +41,27 @@ $(VENV)/.browser: $(VENV)/.ready
 	  || $(BIN)/python -m pip install --disable-pip-version-check -e '.[test,browser]'
 	@touch $@
 
+test-colab: ready ## run the lessons with Colab's versions, fetched as Colab does
+	$(BIN)/python tools/try_environment.py colab $(ARGS)
+
+test-lowest: ready ## run the lessons with the lowest versions allowed
+	$(BIN)/python tools/try_environment.py lowest $(ARGS)
+
 build: ready ## write and run the notebooks whose lessons or helpers changed
 	$(BIN)/python tools/build_notebooks.py $(ARGS)
 
 bands: ready ## measure the bands of the Expected panels (needs VAE_COURSE_DATA; long)
 	$(BIN)/python tools/measure_bands.py $(ARGS)
+
+memory: ready ## measure the peak memory of every lesson
+	$(BIN)/python tools/measure_memory.py $(ARGS)
+
+links: ready ## look for dead links
+	$(BIN)/python tools/check_links.py $(ARGS)
+
+BRANCH ?= main
+fork: ready ## REPOSITORY=https://github.com/YOU/NAME: point all links to your fork
+	$(BIN)/python tools/set_repository.py $(REPOSITORY) --branch $(BRANCH)
 
 lint: ready ## check and format the code
 	$(BIN)/ruff check --fix .

@@ -175,7 +175,7 @@ def test_learners_notebooks_do_not_leak_solutions():
 
 
 def test_the_set_up_cell_does_nothing_here_and_explains_itself_elsewhere(tmp_path):
-    source = builder.SETUP.format(repository="https://example.org/none")
+    source = builder.setup_cell({**TABLE, "repository": "https://example.org/none"})
     here = subprocess.run(
         [sys.executable, "-c", source], capture_output=True, text=True
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from vae_helpers import runtime
+
 ROOT = Path(__file__).resolve().parents[1]
 CONDA_NAMES = {"torch": "pytorch"}
 ONLY_CONDA = {"python", "pip", "setuptools"}
@@ -121,3 +123,41 @@ def test_text_files_are_utf8_and_hold_no_machine_paths():
         found = re.search(r"(?<![\w.])/(work|farm)/\w|/root/\w|/home/\w", text)
         allowed = name in ("tools/build_notebooks.py", "tests/test_environment.py")
         assert allowed or not found, (name, found)
+
+
+def test_oldest_versions_are_those_of_the_project():
+    bounds = dict(map(_split, _project()["dependencies"]))
+    for package, oldest in runtime.OLDEST.items():
+        assert bounds[package.lower()].split(",")[0] == f">={oldest}", package
+    needed = ".".join(map(str, runtime.OLDEST_PYTHON))
+    assert _project()["requires-python"] == f">={needed}"
+
+
+def test_what_is_too_old_is_said_in_words(monkeypatch):
+    assert runtime.unsupported() == []
+    versions = {"torch": "2.2.2+cpu", "numpy": "1.26.4"}
+    monkeypatch.setattr(runtime.metadata, "version", lambda p: versions.get(p, "99.0"))
+    assert runtime.unsupported() == ["torch 2.2.2+cpu is older than 2.4."]
+    monkeypatch.setattr(runtime.sys, "version_info", (3, 9, 1))
+    assert "is older than 3.11." in runtime.unsupported()[0]
+
+
+FOREIGN = re.compile(
+    "make: command|No module named|No space|torchvision::nms|unable to access|dtype size"
+    "|widget`|IProgress"
+)
+
+
+def test_troubleshooting_quotes_what_the_course_says():
+    """Each message in a heading is one of ours, word for word, or a known foreign one."""
+    text = (ROOT / "TROUBLESHOOTING.md").read_text(encoding="utf-8")
+    files = [*ROOT.glob("vae_helpers/**/*.py"), *ROOT.glob("t*/**/*.py")]
+    ours = " ".join(path.read_text(encoding="utf-8") for path in files)
+    ours += (ROOT / "Makefile").read_text(encoding="utf-8")
+    # Messages are written in pieces, with values in between.
+    ours = re.sub(r'"\s*\n\s*f?"', "", ours)
+    for heading in re.findall(r"^### (.*`.*)$", text, re.MULTILINE):
+        if not FOREIGN.search(heading):
+            quoted = re.search(r"`([^`]+)`", heading)[1]
+            quoted = quoted.replace("'cuda'", "{preferred!r}").replace("nan", "{v}")
+            assert quoted in ours, heading

@@ -53,7 +53,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-REPOSITORY, BRANCH = "{repository}", "main"
+REPOSITORY, BRANCH = "{repository}", "{branch}"
 if find_spec("vae_helpers") is None:
     places = [Path.cwd(), *Path.cwd().parents, Path("/content/vae-course")]
     if "google.colab" in sys.modules and not places[-1].exists():
@@ -76,21 +76,28 @@ def course() -> dict:
     table["timings"] = json.loads(timings)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     table["repository"] = project["project"]["urls"]["Repository"]
+    table["branch"] = project["tool"]["vae-course"]["branch"]
     return table
 
 
-def links(repository: str, path: str) -> dict[str, str]:
+def links(table: dict, path: str) -> dict[str, str]:
     """Addresses that open a notebook on Colab and on Binder."""
-    slug = repository.removeprefix("https://github.com/")
-    colab = f"https://colab.research.google.com/github/{slug}/blob/main/{path}"
-    binder = f"https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/{path}"
+    slug = table["repository"].removeprefix("https://github.com/")
+    branch = table["branch"]
+    colab = f"https://colab.research.google.com/github/{slug}/blob/{branch}/{path}"
+    binder = f"https://mybinder.org/v2/gh/{slug}/{branch}?urlpath=lab/tree/{path}"
     return {"colab": colab, "binder": binder}
+
+
+def setup_cell(table: dict) -> str:
+    """The first code cell of every notebook."""
+    return SETUP.format(repository=table["repository"], branch=table["branch"])
 
 
 def _header(lesson: dict, table: dict, solved: bool) -> str:
     stem = lesson["stem"]
     folder = "notebooks/solutions" if solved else "notebooks"
-    address = links(table["repository"], f"{folder}/{stem}.ipynb")
+    address = links(table, f"{folder}/{stem}.ipynb")
     twin = f"../{stem}.ipynb" if solved else f"solutions/{stem}.ipynb"
     needs = ", ".join(f"lesson {n}" for n in lesson["needs"]) or "nothing before it"
     return (
@@ -142,7 +149,7 @@ def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
     cells = source.cells
     title, rest = cells[0].source.split("\n", 1)
     cells[0].source = f"{title}\n\n{_header(lesson, table, solved)}\n\n{rest.strip()}"
-    setup = nbformat.v4.new_code_cell(SETUP.format(repository=table["repository"]))
+    setup = nbformat.v4.new_code_cell(setup_cell(table))
     setup.metadata["tags"] = ["setup"]
     cells.insert(1, setup)
     cells.append(nbformat.v4.new_markdown_cell(_footer(lesson, table)))
@@ -152,9 +159,9 @@ def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
             cell.source = (to_solved if solved else to_stub)(cell.source)
             cell.outputs, cell.execution_count = [], None
         text = f"{cell.cell_type}\n{cell.source}"
-        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        seen[digest] = seen.get(digest, -1) + 1
-        cell.id = digest + (f"-{seen[digest]}" if seen[digest] else "")
+        key = hashlib.sha256(text.encode()).hexdigest()[:12]
+        seen[key] = seen.get(key, -1) + 1
+        cell.id = key + (f"-{seen[key]}" if seen[key] else "")
         cell.metadata = NotebookNode(
             {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
         )
@@ -174,7 +181,7 @@ def inputs(book: NotebookNode) -> list[list[str]]:
     return [[cell.cell_type, cell.source] for cell in book.cells]
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
@@ -202,7 +209,7 @@ def helpers_digest(stem: str) -> str:
     source = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
     texts = [f.read_text(encoding="utf-8") for f in sorted(helpers_of(source))]
     bands = json.loads((ROOT / "vae_helpers/expected.json").read_text(encoding="utf-8"))
-    return _digest([texts, bands.get(stem[:2])])
+    return digest([texts, bands.get(stem[:2])])
 
 
 def target(lesson: dict, solved: bool) -> Path:
@@ -217,7 +224,7 @@ def state(book: NotebookNode, path: Path, stem: str) -> str:
         return "missing"
     built = nbformat.read(path, as_version=4)
     mark = built.metadata.get("vae_course", {})
-    if mark.get("inputs") != _digest(inputs(built)):
+    if mark.get("inputs") != digest(inputs(built)):
         return "edited"
     same = inputs(built) == inputs(book)
     return "current" if same and mark.get("helpers") == helpers_digest(stem) else "old"
@@ -338,7 +345,7 @@ def readme_table(table: dict) -> str:
     ]
     for lesson in table["lesson"]:
         stem = lesson["stem"]
-        address = links(table["repository"], f"notebooks/{stem}.ipynb")
+        address = links(table, f"notebooks/{stem}.ipynb")
         text = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
         count = len(re.findall(r"^# #+ Exercise", text, re.MULTILINE))
         seconds = table["timings"].get(stem, {}).get("total", 0)
@@ -410,7 +417,7 @@ def build(lesson: dict, table: dict, *, solved: bool, force: bool, run: bool) ->
     book.metadata["vae_course"] = {
         "generated_from": f"lessons/{stem}.py",
         "helpers": helpers_digest(stem),
-        "inputs": _digest(untouched),
+        "inputs": digest(untouched),
     }
     nbformat.validate(book)
     wrong = complaints(book) + (silent if run else [])

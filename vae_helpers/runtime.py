@@ -3,8 +3,24 @@
 import os
 import platform
 import random
+import re
+import sys
+from importlib import metadata
 
 import torch
+
+# As in pyproject.toml, which is not at hand where the course is not installed.
+OLDEST_PYTHON = (3, 11)
+OLDEST = {
+    "torch": "2.4",
+    "torchvision": "0.19",
+    "numpy": "1.26",
+    "matplotlib": "3.8",
+    "ipywidgets": "7.7.1",
+    "scikit-image": "0.22",
+    "scikit-learn": "1.4",
+    "mlxtend": "0.23.1",
+}
 
 
 def set_seed(seed: int) -> None:
@@ -74,8 +90,30 @@ def configure_threads(threads: int | None = None) -> int:
     return torch.get_num_threads()
 
 
+def unsupported() -> list[str]:
+    """Sentences on what is too old or known not to work here; empty when all is well."""
+    found = []
+    if sys.version_info < OLDEST_PYTHON:
+        need = ".".join(map(str, OLDEST_PYTHON))
+        found.append(f"Python {platform.python_version()} is older than {need}.")
+    for package, oldest in OLDEST.items():
+        try:
+            version = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found.append(f"{package} is missing; {oldest} or newer is needed.")
+            continue
+        numbers = [int(n) for n in re.findall(r"\d+", version)[:3]]
+        if numbers < [int(n) for n in oldest.split(".")]:
+            found.append(f"{package} {version} is older than {oldest}.")
+    if sys.platform == "darwin" and platform.machine() == "x86_64":
+        found.append("PyTorch is no longer made for Macs with an Intel processor.")
+    return found
+
+
 def start(seed: int, device: str | None = None) -> torch.device:
     """Seed, choose threads and device, print one line about them, return the device.
+
+    What is too old for the course is said in words, and the lesson goes on.
 
     Args:
         seed: a whole number; every random number of the lesson follows from it.
@@ -90,4 +128,6 @@ def start(seed: int, device: str | None = None) -> torch.device:
         f"Python {platform.python_version()}, torch {torch.__version__}, "
         f"device {name}, {threads} thread{plural}, seed {seed}."
     )
+    for sentence in unsupported():
+        print(f"Not supported: {sentence} See TROUBLESHOOTING.md.")
     return chosen

@@ -1,0 +1,118 @@
+"""Point every badge, link and set-up cell to another repository or branch.
+
+    python tools/set_repository.py https://github.com/OWNER/NAME [--branch main]
+
+for a fork or a rename. The address lives in pyproject.toml; this command changes it there
+and in README.md, CITATION.cff, CONTRIBUTING.md and the built notebooks, which it does not
+run. Their outputs stay.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+import nbformat
+from build_notebooks import (
+    ROOT,
+    course,
+    digest,
+    inputs,
+    make_notebook,
+    move_outputs,
+    target,
+)
+
+TEXTS = ("README.md", "CITATION.cff", "CONTRIBUTING.md", "FAQ.md", "CHANGELOG.md")
+GITHUB = "https://github.com/"
+ADDRESS = re.compile(r"https://github\.com/[A-Za-z0-9][\w.-]*/[\w.-]+")
+POINTERS = (  # repository and branch, in the order of the groups
+    re.compile(
+        r"colab\.research\.google\.com/github/([\w.-]+/[\w.-]+)/blob/([^/\s]+)/"
+    ),
+    re.compile(r"mybinder\.org/v2/gh/([\w.-]+/[\w.-]+)/([^?\s]+)\?"),
+    re.compile(
+        r'REPOSITORY, BRANCH = \\?"https://github\.com/([^"\\]+)\\?", \\?"([^"\\]+)'
+    ),
+)
+
+
+def change_text(text: str, old: dict, new: dict) -> str:
+    """A text with every pointer to the old repository and branch replaced."""
+    before, after = (t["repository"].removeprefix(GITHUB) for t in (old, new))
+    text = text.replace(
+        f"/github/{before}/blob/{old['branch']}/",
+        f"/github/{after}/blob/{new['branch']}/",
+    )
+    text = text.replace(
+        f"/gh/{before}/{old['branch']}?", f"/gh/{after}/{new['branch']}?"
+    )
+    text = re.sub(
+        re.escape(old["repository"]) + r"(?![\w-])", lambda _: new["repository"], text
+    )
+    folder, renamed = (t["repository"].rsplit("/", 1)[1] for t in (old, new))
+    return text.replace(f"\ncd {folder}\n", f"\ncd {renamed}\n")
+
+
+def disagreements(table: dict, root: Path = ROOT) -> list[str]:
+    """Pointers in texts and notebooks that name another repository or branch."""
+    wanted = (table["repository"].removeprefix(GITHUB), table["branch"])
+    files = [root / name for name in TEXTS] + sorted(
+        (root / "notebooks").rglob("*.ipynb")
+    )
+    found = []
+    for path in filter(Path.exists, files):
+        text = path.read_text(encoding="utf-8")
+        for pattern in POINTERS:
+            for match in pattern.finditer(text):
+                if match.groups() != wanted:
+                    name = path.relative_to(root).as_posix()
+                    found.append(f"{name}: {match[0]} is not {' on '.join(wanted)}")
+    return found
+
+
+def change_notebook(path: Path, lesson: dict, new: dict, solved: bool) -> None:
+    """Build a notebook's inputs anew and keep its outputs."""
+    built = nbformat.read(path, as_version=4)
+    book = make_notebook(lesson, new, solved=solved)
+    move_outputs(built, book)
+    mark = built.metadata["vae_course"]
+    book.metadata["vae_course"] = {**mark, "inputs": digest(inputs(book))}
+    nbformat.write(book, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("repository", help="https://github.com/OWNER/NAME")
+    parser.add_argument("--branch", default="main")
+    options = parser.parse_args()
+    address = options.repository.removesuffix("/").removesuffix(".git")
+    if not ADDRESS.fullmatch(address):
+        raise SystemExit(
+            f"need an address such as https://github.com/OWNER/NAME, got "
+            f"{options.repository!r} (Colab and Binder open repositories on GitHub)"
+        )
+    old = course()
+    new = {**old, "repository": address, "branch": options.branch}
+    stale = disagreements(old)
+    if stale:
+        raise SystemExit("first mend what disagrees already:\n" + "\n".join(stale))
+    for name in TEXTS:
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        path.write_text(change_text(text, old, new), encoding="utf-8")
+    project = ROOT / "pyproject.toml"
+    text = project.read_text(encoding="utf-8").replace(old["repository"], address)
+    text = text.replace(f'branch = "{old["branch"]}"', f'branch = "{options.branch}"')
+    project.write_text(text, encoding="utf-8")
+    for lesson in old["lesson"]:
+        for solved in (False, True):
+            if (path := target(lesson, solved)).exists():
+                change_notebook(path, lesson, new, solved)
+    wrong = disagreements(course())
+    if wrong:
+        raise SystemExit("\n".join(wrong))
+    print(f"All links and set-up cells point to {address}, branch {options.branch}.")
+
+
+if __name__ == "__main__":
+    main()
