@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab test test-fast test-browser test-colab test-lowest build bands memory links fork lint clean
+.PHONY: help ready lab test test-fast test-browser test-colab test-lowest build bands memory links binder-check fork lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,10 @@ bands: ready ## measure the bands of the Expected panels (needs VAE_COURSE_DATA;
 
 memory: ready ## measure the peak memory of every lesson
 	$(BIN)/python tools/measure_memory.py $(ARGS)
+
+binder-check: ready ## read binder/ as Binder does, without building an image
+	$(BIN)/uv tool run -q --from jupyter-repo2docker jupyter-repo2docker --no-build .
+	@echo "repo2docker accepts binder/"
 
 links: ready ## look for dead links
 	$(BIN)/python tools/check_links.py $(ARGS)

@@ -167,7 +167,7 @@ check.pca_reconstruct(pca_reconstruct)
 def pca(images, size):
     """(N, 1, 28, 28) uint8 -> mean (D,), directions (Z, D) in falling variance."""
     sums, products = 0.0, 0.0
-    for chunk in images.flatten(1).split(10_000):  # in pieces, to save memory
+    for chunk in images.flatten(1).split(5_000):  # in pieces, to save memory
         x = chunk.double() / 255
         sums, products = sums + x.sum(0), products + x.T @ x
     mean = sums / len(images)
@@ -183,7 +183,7 @@ pca_images, pca_error = {}, {}
 for size in SIZES:
     kept = directions[:size]
     restored = mean + (flat - mean) @ kept.T @ kept
-    pca_images[size] = restored.unflatten(1, (1, 28, 28))
+    pca_images[size] = restored[:10].unflatten(1, (1, 28, 28))
     pca_error[size] = ((restored - flat) ** 2).mean().item()
     print(f"Z = {size:2}: squared error per pixel {pca_error[size]:.4f}")
 
@@ -203,10 +203,7 @@ expected(
 # pixels, mean over the batch, as in all lessons.
 
 # %%
-some = torch.arange(10)
-rows = torch.cat(
-    [flat[some].unflatten(1, (1, 28, 28))] + [pca_images[s][some] for s in SIZES]
-)
+rows = torch.cat([test_x[:10].cpu()] + [pca_images[s] for s in SIZES])
 labels = ["image"] + [f"PCA, Z = {s}" for s in SIZES]
 plots.show_images(rows.clamp(0, 1), 10, row_labels=labels)
 

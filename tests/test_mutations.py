@@ -4,11 +4,20 @@ import inspect
 import textwrap
 
 import pytest
+import test_anomaly
+import test_disentanglement
 import test_distributions
 import test_linear_gaussian
 import test_vae_and_bounds
 
-from vae_helpers import bounds, distributions, linear_gaussian, vae
+from vae_helpers import (
+    anomaly,
+    bounds,
+    diagnostics,
+    distributions,
+    linear_gaussian,
+    vae,
+)
 
 MUTANTS = {
     # name: (module, function, right text, wrong text, a test that must fail)
@@ -49,14 +58,14 @@ MUTANTS = {
     ),
     "one half missing in the KL": (
         distributions,
-        "kl_to_standard_normal",
+        "kl_terms",
         "0.5 * (mu**2",
         "1.0 * (mu**2",
         test_distributions.test_kl_equals_torch_distributions,
     ),
     "sign of the KL": (
         distributions,
-        "kl_to_standard_normal",
+        "kl_terms",
         "return 0.5",
         "return -0.5",
         test_distributions.test_kl_is_zero_only_at_the_prior_and_never_negative,
@@ -70,14 +79,14 @@ MUTANTS = {
     ),
     "KL in the wrong direction": (
         distributions,
-        "kl_to_standard_normal",
+        "kl_terms",
         "0.5 * (mu**2 + logvar.exp() - 1 - logvar)",
         "0.5 * ((mu**2 + 1) * (-logvar).exp() - 1 + logvar)",
         test_distributions.test_kl_equals_monte_carlo,
     ),
     "logvar taken for log sigma in the KL": (
         distributions,
-        "kl_to_standard_normal",
+        "kl_terms",
         "logvar.exp() - 1 - logvar",
         "(2 * logvar).exp() - 1 - 2 * logvar",
         test_distributions.test_kl_equals_torch_distributions,
@@ -203,12 +212,77 @@ MUTANTS = {
         ".mean(1) + math.log(s)",
         test_vae_and_bounds.test_the_importance_weighted_bound_climbs_to_the_exact_value,
     ),
+    "active units from the standard deviation": (
+        diagnostics,
+        "active_units",
+        "mu.var(0, correction=0)",
+        "mu.std(0, correction=0)",
+        test_disentanglement.test_active_units_counts_what_varies_and_not_what_is_large,
+    ),
+    "active units over the wrong axis": (
+        diagnostics,
+        "active_units",
+        "mu.var(0,",
+        "mu.var(1,",
+        test_disentanglement.test_active_units_counts_what_varies_and_not_what_is_large,
+    ),
+    "transposed mutual information": (
+        diagnostics,
+        "mutual_information_gap",
+        "for latent in cut.T)",
+        "for latent in cut.reshape(cut.shape[1], -1))",
+        test_disentanglement.test_it_is_not_transposed,
+    ),
+    "the gap without the second best": (
+        diagnostics,
+        "mutual_information_gap",
+        "scores[-1] - scores[-2]",
+        "scores[-1]",
+        test_disentanglement.test_it_is_not_transposed,
+    ),
+    "aliasing traversal": (
+        diagnostics,
+        "traverse",
+        "codes = z.repeat(len(positions), 1)",
+        "z[latent] = positions[-1]\n    codes = z.repeat(len(positions), 1)",
+        test_disentanglement.test_a_traversal_never_changes_the_others,
+    ),
     "log S forgotten": (
         bounds,
         "importance_weighted_bound",
         "log_sum - math.log(samples)",
         "log_sum",
         test_vae_and_bounds.test_the_importance_weighted_bound_climbs_to_the_exact_value,
+    ),
+    "a threshold on test data": (
+        anomaly,
+        "choose_threshold",
+        "scores.split != NORMAL_VALIDATION",
+        "False",
+        test_anomaly.test_the_threshold_refuses_test_scores,
+    ),
+    "the quantile on the wrong side": (
+        anomaly,
+        "choose_threshold",
+        "(1 - false_alarm_rate)",
+        "false_alarm_rate",
+        test_anomaly.test_the_threshold_on_hundred_scores,
+    ),
+    "L repeats of one z": (
+        anomaly,
+        "reconstruction_probability",
+        "    for _ in range(draws):\n        z = reparameterize(mu, logvar)\n",
+        "    z = reparameterize(mu, logvar)\n    for _ in range(draws):\n",
+        test_anomaly.test_its_variance_falls_as_one_over_the_number_of_draws,
+    ),
+    "ties of the AUROC count 1": (
+        anomaly,
+        "_weighted_auroc",
+        "normal.cumsum() - 0.5 * normal",
+        "normal.cumsum()",
+        lambda: (
+            test_anomaly.test_the_weighted_forms_of_the_bootstrap_equal_scikit_learn(0)
+        ),
     ),
 }
 
@@ -219,7 +293,8 @@ def _mutate(monkeypatch, module, name, right, wrong):
     namespace = dict(vars(module))
     exec(compile(source.replace(right, wrong), f"mutant of {name}", "exec"), namespace)
     mutant, original = namespace[name], getattr(module, name)
-    for place in (distributions, bounds, vae, linear_gaussian, test_vae_and_bounds):
+    users = (test_vae_and_bounds, test_disentanglement, anomaly, test_anomaly)
+    for place in (distributions, bounds, vae, linear_gaussian, diagnostics, *users):
         if getattr(place, name, None) is original:
             monkeypatch.setattr(place, name, mutant)
 

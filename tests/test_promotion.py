@@ -7,10 +7,26 @@ import pytest
 import torch
 from lesson_source import STEMS, definitions
 
-from vae_helpers import bounds, distributions, linear_gaussian, training, vae
+from vae_helpers import (
+    anomaly,
+    bounds,
+    diagnostics,
+    distributions,
+    linear_gaussian,
+    training,
+    vae,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-MODULES = (bounds, distributions, linear_gaussian, training, vae)
+MODULES = (
+    anomaly,
+    bounds,
+    diagnostics,
+    distributions,
+    linear_gaussian,
+    training,
+    vae,
+)
 # Two helpers carry the name `fit`; lesson 03 teaches the closed form, lesson 04 the loop.
 OTHER_THINGS = {("03", training, "fit")}
 IMAGES = (torch.rand(256, 1, 28, 28) * 255).to(torch.uint8)
@@ -74,6 +90,29 @@ FUNCTIONS = {  # lesson and name -> helper and random arguments
         distributions.bernoulli_entropy,
         lambda: (torch.rand(5, 1, 4, 4),),
     ),
+    ("05", "active_units"): (
+        diagnostics.active_units,
+        lambda: (0.1 * torch.randn(30, 6),),
+    ),
+    ("05", "kl_per_dimension"): (
+        diagnostics.kl_per_dimension,
+        lambda: (torch.randn(30, 6), torch.randn(30, 6)),
+    ),
+    ("05", "mutual_information_gap"): (
+        diagnostics.mutual_information_gap,
+        lambda: (torch.randn(80, 4), torch.randint(0, 3, (80, 2))),
+    ),
+    ("05", "traverse"): (
+        diagnostics.traverse,
+        lambda: (torch.randn(5), 3, torch.randn(4)),
+    ),
+    ("07", "choose_threshold"): (
+        anomaly.choose_threshold,
+        lambda: (
+            anomaly.Scores(torch.randn(50), anomaly.NORMAL_VALIDATION),
+            0.03 + 0.9 * torch.rand(1).item(),
+        ),
+    ),
     ("01", "warmup_cosine"): (training.warmup_cosine, lambda: (torch.rand(1).item(),)),
 }
 
@@ -131,8 +170,9 @@ def test_linear_autoencoder_agrees():
     assert list(taught.state_dict()) == list(vae.Autoencoder(3, 0).state_dict())
 
 
-def test_the_loss_of_lesson_04_is_the_helper():
-    taught, model = definitions(_stem("04"))["vae_loss"], vae.VAE(3, 11)
+@pytest.mark.parametrize("number", ["04", "05"])
+def test_the_loss_of_lessons_04_and_05_is_the_helper(number):
+    taught, model = definitions(_stem(number))["vae_loss"], vae.VAE(3, 11)
     x = torch.rand(4, 1, 28, 28)
     for beta in (1.0, 0.3, 4.0):
         found = []
@@ -171,6 +211,18 @@ def test_the_loop_of_lesson_01_is_the_helper():
     torch.testing.assert_close(*found)
 
 
+def test_reconstruction_probability_of_lesson_07_is_the_helper():
+    taught, model = (
+        definitions(_stem("07"))["reconstruction_probability"],
+        vae.VAE(3, 11),
+    )
+    x, found = torch.rand(4, 1, 28, 28), []
+    for function in (taught, anomaly.reconstruction_probability):
+        torch.manual_seed(2)
+        found.append(function(model, x, 3))
+    torch.testing.assert_close(*found)
+
+
 def test_every_definition_of_a_lesson_that_a_helper_shares_is_compared():
     shared = {}
     for stem in STEMS:
@@ -188,6 +240,8 @@ def test_every_definition_of_a_lesson_that_a_helper_shares_is_compared():
         ("01", "train_autoencoder"),
         ("04", "VAE"),
         ("04", "vae_loss"),
+        ("05", "vae_loss"),
         ("04", "mean_terms"),
+        ("07", "reconstruction_probability"),
     }
     assert set(shared) == compared

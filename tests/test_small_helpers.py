@@ -267,7 +267,7 @@ def test_kl_per_dimension_sums_to_the_kl():
     found = diagnostics.kl_per_dimension(mu, logvar)
     assert found.shape == (4,)
     torch.testing.assert_close(found.sum(), kl_to_standard_normal(mu, logvar).mean())
-    with pytest.raises(ValueError, match=r"mu \(50, 4\) and logvar \(50, 3\)"):
+    with pytest.raises(ValueError, match=r"mu \(50, 4\), logvar \(50, 3\)"):
         diagnostics.kl_per_dimension(mu, logvar[:, :3])
 
 

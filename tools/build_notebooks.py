@@ -387,8 +387,19 @@ def update_readme(table: dict) -> None:
         path.write_text(new, encoding="utf-8")
 
 
-def build(lesson: dict, table: dict, *, solved: bool, force: bool, run: bool) -> None:
-    """Write one notebook if it is not current, and remember how long it ran."""
+def build(
+    lesson: dict,
+    table: dict,
+    *,
+    solved: bool,
+    force: bool,
+    run: bool,
+    busy: bool = False,
+) -> None:
+    """Write one notebook if it is not current, and remember how long it ran.
+
+    With busy=True the times mean nothing: they are neither kept nor judged.
+    """
     book, path = make_notebook(lesson, table, solved=solved), target(lesson, solved)
     name, stem = path.relative_to(ROOT), lesson["stem"]
     found = state(book, path, stem)
@@ -407,10 +418,10 @@ def build(lesson: dict, table: dict, *, solved: bool, force: bool, run: bool) ->
     if run:
         done = make_notebook(lesson, table, solved=solved)
         seconds = execute(done, path.parent)
-        if not solved:
+        if not solved and not busy:
             remember_times(table, stem, seconds, cell_seconds(done))
             book = make_notebook(lesson, table, solved=solved)  # with its times
-        silent = cells_without_a_bar(done)
+        silent = [] if busy else cells_without_a_bar(done)
         move_outputs(done, book)
     untouched = copy.deepcopy(inputs(book))
     clean(book)
@@ -441,6 +452,9 @@ def main() -> None:
     parser.add_argument("numbers", nargs="*", help="lessons such as 04; all if none")
     parser.add_argument("--force", action="store_true", help="also what is up to date")
     parser.add_argument("--no-run", action="store_true", help="write without outputs")
+    parser.add_argument(
+        "--busy", action="store_true", help="the machine is busy: do not keep times"
+    )
     options = parser.parse_args()
     table = course()
     for lesson in table["lesson"]:
@@ -453,6 +467,7 @@ def main() -> None:
                 solved=solved,
                 force=options.force,
                 run=not options.no_run,
+                busy=options.busy,
             )
     update_readme(table)
 

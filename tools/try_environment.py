@@ -34,12 +34,20 @@ def make_environment(folder: Path, *what: str) -> Path:
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     uv = [sys.executable, "-m", "uv"]
     if not python.exists():
-        newest = [v for v in ("3.13", "3.12") if shutil.which(f"python{v}")]
-        version = newest[:1] if "colab" in folder.name else []
-        base = version[0] if version else sys.executable
+        found = (
+            map(shutil.which, ("python3.13", "python3.12"))
+            if "colab" in str(folder)
+            else []
+        )
+        base = next((p for p in found if p and works(p)), sys.executable)
         subprocess.run([*uv, "venv", "-q", "--python", base, folder], check=True)
     subprocess.run([*uv, "pip", "install", "-q", "--python", python, *what], check=True)
     return python
+
+
+def works(python: str) -> bool:
+    """Whether an interpreter starts: some are stubs that only offer to install one."""
+    return subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
 
 
 def frozen(python: Path) -> str:

@@ -64,8 +64,13 @@ def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     Source:
         Kingma & Welling 2014 (arXiv:1312.6114), Appendix B. Taught in lesson 03.
     """
+    return kl_terms(mu, logvar).sum(1)
+
+
+def kl_terms(mu: Tensor, logvar: Tensor) -> Tensor:
+    """(B, Z), (B, Z) -> (B, Z) nats: `kl_to_standard_normal` before it is summed."""
     _same_shape(mu=mu, logvar=logvar)
-    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1)
+    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
 
 
 def normal_log_prob(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import time
 import nbformat
 import pytest
 from build_notebooks import KERNEL
-from lesson_source import STEMS
+from lesson_source import STEMS, TABLE
 
 BOX = ".widget-vbox:has(> .widget-image)"
 CONTROL = ":scope > .widget-slider"
@@ -115,7 +115,13 @@ def test_every_kind_of_control(open_notebook, page, course):
     assert page.evaluate(kinds) == ["code"]
 
 
-@pytest.mark.parametrize("stem", STEMS)
+def _long(stem):
+    return TABLE["timings"].get(stem, {}).get("total", 0) > 40  # seconds
+
+
+@pytest.mark.parametrize(
+    "stem", [pytest.param(s, marks=[pytest.mark.slow] * _long(s)) for s in STEMS]
+)
 def test_a_lesson_runs_and_its_widgets_follow(stem, open_notebook, page, course, shots):
     path = f"notebooks/{stem}.ipynb"
     notebook = open_notebook(path)

@@ -26,7 +26,8 @@ WORDS = """() => {
 def test_a_page_shows_everything(stem, page, tmp_path, shots):
     mathjax = resources.files("nbclassic") / "static/components/MathJax/MathJax.js"
     exporter = HTMLExporter(
-        mathjax_url=f"file://{mathjax}?config=TeX-AMS-MML_HTMLorMML-full", require_js_url=""
+        mathjax_url=f"file://{mathjax}?config=TeX-AMS-MML_HTMLorMML-full",
+        require_js_url="",
     )
     html, _ = exporter.from_filename(NOTEBOOKS / f"{stem}.ipynb")
     path = tmp_path / "page.html"

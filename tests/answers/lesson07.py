@@ -1,0 +1,303 @@
+"""Right and wrong answers to the exercises of lesson 07."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import f1_score, roc_auc_score
+
+from vae_helpers import anomaly, distributions
+from vae_helpers.checks import lesson07 as check
+
+
+def with_loops(normal, strange):
+    points = 0.0
+    for s in strange.tolist():
+        for n in normal.tolist():
+            points += 1.0 if s > n else 0.5 if s == n else 0.0
+    return points / (len(normal) * len(strange))
+
+
+def with_signs(normal, strange):
+    return 0.5 + 0.5 * torch.sign(strange[None] - normal[:, None]).mean()
+
+
+def with_ranks(normal, strange):
+    values = torch.cat([normal, strange])
+    below = (values[:, None] > values[None]).sum(1)
+    equal = (values[:, None] == values[None]).sum(1)
+    ranks = below + (equal + 1) / 2
+    m, n = len(strange), len(normal)
+    return (ranks[n:].sum() - m * (m + 1) / 2) / (m * n)
+
+
+def with_library(normal, strange):
+    labels = np.repeat([0, 1], [len(normal), len(strange)])
+    return roc_auc_score(labels, torch.cat([normal, strange]).numpy())
+
+
+def pair_table(normal, strange):
+    rows = [[float(s > n) + 0.5 * float(s == n) for n in normal] for s in strange]
+    return torch.tensor(rows)
+
+
+def in_order(normal, strange):
+    pairs = list(zip(normal, strange, strict=False))
+    return sum(float(s > n) + 0.5 * float(s == n) for n, s in pairs) / len(pairs)
+
+
+def accuracy(normal, strange):
+    limits = torch.cat([normal, strange]).tolist()
+    found = [float((normal <= t).sum() + (strange > t).sum()) for t in limits]
+    return max(found) / len(limits)
+
+
+def scores_helpers(x, mu, logvar, eps, decode):
+    error = (torch.sigmoid(decode(mu)) - x).pow(2).sum((1, 2, 3))
+    z = distributions.reparameterize(mu, logvar, eps)
+    log_p = distributions.bernoulli_log_likelihood(x, decode(z))
+    return error, distributions.kl_to_standard_normal(mu, logvar) - log_p
+
+
+def scores_rows(x, mu, logvar, eps, decode):
+    first, second = [], []
+    for i in range(len(x)):
+        one = slice(i, i + 1)
+        picture = decode(mu[one]).sigmoid()
+        first.append(((picture - x[one]) ** 2).sum())
+        z = mu[one] + logvar[one].exp().sqrt() * eps[one]
+        p = decode(z).sigmoid()
+        nats = -(x[one] * p.log() + (1 - x[one]) * (1 - p).log()).sum()
+        kl = -0.5 * (1 + logvar[one] - mu[one] ** 2 - logvar[one].exp()).sum()
+        second.append(nats + kl)
+    return [torch.stack(first), torch.stack(second)]
+
+
+def error_as(change):
+    """The first score changed; the second one right."""
+
+    def answer(x, mu, logvar, eps, decode):
+        error, elbo = scores_helpers(x, mu, logvar, eps, decode)
+        return change(error, x, mu, logvar, eps, decode), elbo
+
+    return answer
+
+
+def elbo_as(change):
+    """The second score made anew from nats per pixel (B, D) and the KL per latent."""
+
+    def answer(x, mu, logvar, eps, decode, code=None):
+        error, _ = scores_helpers(x, mu, logvar, eps, decode)
+        z = mu + torch.exp(0.5 * logvar) * eps
+        bce = F.binary_cross_entropy_with_logits
+        nats = bce(decode(z), x, reduction="none").flatten(1)
+        kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
+        return error, change(nats, kl)
+
+    return answer
+
+
+def elbo_with_code(make):
+    def answer(x, mu, logvar, eps, decode):
+        error, _ = scores_helpers(x, mu, logvar, eps, decode)
+        kl = distributions.kl_to_standard_normal(mu, logvar)
+        log_p = distributions.bernoulli_log_likelihood(x, decode(make(mu, logvar, eps)))
+        return error, kl - log_p
+
+    return answer
+
+
+def own_noise(x, mu, logvar, eps, decode):
+    return scores_helpers(x, mu, logvar, torch.randn_like(mu), decode)
+
+
+def double_sigmoid(x, mu, logvar, eps, decode):
+    error, _ = scores_helpers(x, mu, logvar, eps, decode)
+    return error, scores_helpers(x, mu, logvar, eps, lambda z: decode(z).sigmoid())[1]
+
+
+def squared_elbo(x, mu, logvar, eps, decode):
+    error, _ = scores_helpers(x, mu, logvar, eps, decode)
+    z = mu + torch.exp(0.5 * logvar) * eps
+    loss = ((decode(z).sigmoid() - x) ** 2).flatten(1).sum(1)
+    return error, loss + distributions.kl_to_standard_normal(mu, logvar)
+
+
+def sampled_error(error, x, mu, logvar, eps, decode):
+    z = mu + torch.exp(0.5 * logvar) * eps
+    return ((decode(z).sigmoid() - x) ** 2).flatten(1).sum(1)
+
+
+def threshold_quantile(validation, test, strange, rate):
+    return torch.quantile(validation, 1 - rate)
+
+
+def threshold_numpy(validation, test, strange, rate):
+    return float(np.percentile(validation.numpy(), 100 * (1 - rate), method="higher"))
+
+
+def threshold_topk(validation, test, strange, rate):
+    k = max(1, int(rate * len(validation)))
+    return validation.topk(k).values[-1]
+
+
+def threshold_helper(validation, test, strange, rate):
+    scores = anomaly.Scores(validation, anomaly.NORMAL_VALIDATION)
+    return anomaly.choose_threshold(scores, rate)
+
+
+def threshold_best_f1(validation, test, strange, rate):
+    limits = test.sort().values.tolist()
+    found = [f1_score(strange.numpy(), (test > t).numpy()) for t in limits[:-1]]
+    return limits[int(np.argmax(found))]
+
+
+def threshold_peeks(validation, test, strange, rate):
+    return torch.quantile(validation, 1 - rate) * (1 + 1e-4 * test.mean())
+
+
+EXERCISES = {
+    "07.1": {
+        "check": check.auroc_by_hand,
+        "right": [(with_loops,), (with_signs,), (with_ranks,), (with_library,)],
+        "wrong": [
+            (
+                (lambda n, s: (s[:, None] > n).double().mean(),),
+                "Ties count 0",
+            ),
+            (
+                (lambda n, s: (s[:, None] >= n).double().mean(),),
+                "Ties count 1",
+            ),
+            (
+                (lambda n, s: (s[:, None] < n).double().mean(),),
+                "leave out the ties",
+            ),
+            ((lambda n, s: with_loops(s, n),), "are swapped"),
+            (
+                (lambda n, s: max(with_loops(n, s), with_loops(s, n)),),
+                "turn values below 0.5 round",
+            ),
+            (
+                (lambda n, s: with_loops(n, s) * len(n) * len(s),),
+                "number of right pairs",
+            ),
+            ((pair_table,), "mean over all of them"),
+            ((in_order,), "first with the first"),
+            ((lambda n, s: with_loops(n, s) * len(s) / len(n),), "N squared"),
+            (
+                (lambda n, s: with_loops(n, s) * len(s) * len(n) / (len(n) + len(s)),),
+                "divide by N + M",
+            ),
+            ((lambda n, s: 2 * with_loops(n, s) - 1,), "Gini"),
+            ((lambda n, s: 100 * with_loops(n, s),), "per cent"),
+            ((lambda n, s: s.mean() - n.mean(),), "difference of the means"),
+            ((accuracy,), "best threshold"),
+            ((lambda n, s: None,), "returned None"),
+        ],
+    },
+    "07.2": {
+        "check": check.two_scores,
+        "right": [(scores_helpers,), (scores_rows,)],
+        "wrong": [
+            ((error_as(lambda e, *a: -e),), "squared error has the wrong sign"),
+            ((error_as(sampled_error),), "uses the sampled code"),
+            (
+                (error_as(lambda e, *a: e.mean()),),
+                "squared error is a mean over the ba",
+            ),
+            ((error_as(lambda e, *a: e.sum()),), "squared error is summed over the ba"),
+            (
+                (error_as(lambda e, x, *a: e / x[0].numel()),),
+                "squared error is a mean over pixels",
+            ),
+            (
+                (
+                    error_as(
+                        lambda e, x, mu, lv, eps, d: F.mse_loss(d(mu).sigmoid(), x)
+                    ),
+                ),
+                "one number in all",
+            ),
+            (
+                (
+                    error_as(
+                        lambda e, x, mu, lv, eps, d: (
+                            ((d(mu) - x) ** 2).flatten(1).sum(1)
+                        )
+                    ),
+                ),
+                "compare logits with pixels",
+            ),
+            ((error_as(lambda e, *a: e**0.5),), "root of the squared error"),
+            ((lambda *a: scores_helpers(*a)[::-1],), "The first score is -ELBO"),
+            ((elbo_as(lambda n, k: -n.sum(1) - k.sum(1)),), "is the ELBO itself"),
+            ((elbo_with_code(lambda mu, lv, eps: mu),), "with the mean code"),
+            ((elbo_as(lambda n, k: n.sum(1)),), "KL is left out"),
+            ((elbo_as(lambda n, k: n.sum(1) - k.sum(1)),), "KL is subtracted"),
+            ((elbo_as(lambda n, k: n.mean(1) + k.sum(1)),), "weighs D times too much"),
+            (
+                (elbo_as(lambda n, k: (n.sum(1) + k.sum(1)).mean()),),
+                "-ELBO is a mean over the batch",
+            ),
+            (
+                (elbo_as(lambda n, k: n.sum(1) + k.sum(1).mean()),),
+                "each image must pay its own",
+            ),
+            (
+                (elbo_as(lambda n, k: n.sum(1) + k.mean(1)),),
+                "mean over the latent dimensions",
+            ),
+            ((elbo_as(lambda n, k: n.sum(1) + 2 * k.sum(1)),), "one half is missing"),
+            (
+                (elbo_with_code(lambda mu, lv, eps: mu + lv.exp() * eps),),
+                "too wide or too narrow",
+            ),
+            (
+                (elbo_with_code(lambda mu, lv, eps: mu + lv * eps),),
+                "uses logvar as sigma",
+            ),
+            ((double_sigmoid,), "sigmoid is applied twice"),
+            ((squared_elbo,), "reconstruction in -ELBO is the squared error"),
+            ((own_noise,), "draw noise of your own"),
+            ((lambda *a: scores_helpers(*a)[0],), "Return two things"),
+        ],
+    },
+    "07.3": {
+        "check": check.alarm_threshold,
+        "right": [
+            (threshold_quantile,),
+            (threshold_numpy,),
+            (threshold_topk,),
+            (threshold_helper,),
+        ],
+        "wrong": [
+            ((lambda v, t, s, r: v.quantile(r),), "wrong side"),
+            ((lambda v, t, s, r: t[~s].quantile(1 - r),), "on the normal test images"),
+            ((lambda v, t, s, r: t.quantile(1 - r),), "on the whole test set"),
+            (
+                (lambda v, t, s, r: torch.cat([v, t]).quantile(1 - r),),
+                "validation and test scores together",
+            ),
+            (
+                (lambda v, t, s, r: torch.cat([v, t[~s]]).quantile(1 - r),),
+                "added the normal test images",
+            ),
+            ((lambda v, t, s, r: t[s].quantile(r),), "fits the strange images"),
+            ((lambda v, t, s, r: t[s].quantile(1 - r),), "nearly all of them"),
+            ((threshold_best_f1,), "best F1"),
+            ((lambda v, t, s, r: v.max(),), "largest validation score"),
+            ((lambda v, t, s, r: v.quantile(0.95),), "does not depend on `rate`"),
+            ((lambda v, t, s, r: v.quantile(1 - r / 2),), "half the rate"),
+            ((lambda v, t, s, r: v.mean() + 2 * v.std(),), "plus two standard"),
+            ((lambda v, t, s, r: v.mean() + 3 * v.std(),), "plus three standard"),
+            (
+                (lambda v, t, s, r: math.ceil((len(v) + 1) * (1 - r)) - 1,),
+                "place in the sorted scores",
+            ),
+            ((lambda v, t, s, r: v > v.quantile(1 - r),), "Return one number"),
+            ((threshold_peeks,), "changes when the test scores change"),
+        ],
+    },
+}
