@@ -116,7 +116,7 @@ def test_every_kind_of_control(open_notebook, page, course):
 
 
 def _long(stem):
-    return TABLE["timings"].get(stem, {}).get("total", 0) > 40  # seconds
+    return TABLE["timings"].get(stem, {}).get("total", 0) > 15  # seconds
 
 
 @pytest.mark.parametrize(
