@@ -172,7 +172,8 @@ def average_precision(
 
     Returns:
         The value, 0 to 1 (the anomaly rate for scores that say nothing), and a 95 %
-        bootstrap interval as in `auroc`.
+        bootstrap interval as in `auroc`. With few normal images and a small rate it
+        leans upward: one normal image with a high score, when not drawn, lifts it.
 
     Raises:
         ValueError: as `auroc`, or a rate that is not between 0 and 1.
