@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab test test-fast test-browser test-colab test-lowest build bands memory links binder-check fork lint clean
+.PHONY: help ready lab test test-fast test-browser test-colab test-lowest build bands memory links binder-check fork assignment grade test-grading lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,20 @@ links: ready ## look for dead links
 BRANCH ?= main
 fork: ready ## REPOSITORY=https://github.com/YOU/NAME: point all links to your fork
 	$(BIN)/python tools/set_repository.py $(REPOSITORY) --branch $(BRANCH)
+
+assignment: $(VENV)/.grade ## LESSON=03: make an nbgrader assignment (see instructor/grading.md)
+	$(BIN)/python tools/make_assignment.py $(LESSON) $(ARGS)
+
+grade: $(VENV)/.grade ## SUBMISSIONS=FOLDER: grade a class
+	OMP_NUM_THREADS=1 $(BIN)/python tools/grade.py $(SUBMISSIONS) $(ARGS)
+
+test-grading: $(VENV)/.grade ## grade a simulated class (long; the hub needs configurable-http-proxy)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -p no:nbval tests/grading $(ARGS)
+
+$(VENV)/.grade: $(VENV)/.ready
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[test,grade]' jupyterhub \
+	  || $(BIN)/python -m pip install --disable-pip-version-check -e '.[test,grade]' jupyterhub
+	@touch $@
 
 lint: ready ## check and format the code
 	$(BIN)/ruff check --fix .

@@ -113,6 +113,25 @@ def test_an_old_notebook_is_built_again_and_a_current_one_is_not(
         assert word in capsys.readouterr().out
 
 
+def test_a_change_of_words_keeps_the_outputs_and_a_change_of_code_does_not(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(builder, "helpers_digest", lambda stem: "same")
+    cells = [nbformat.v4.new_markdown_cell("a"), nbformat.v4.new_code_cell("1 + 1")]
+    cells[1].execution_count = 1
+    book = nbformat.v4.new_notebook(cells=cells)
+    book.metadata["vae_course"] = {"helpers": "same"}
+    path = tmp_path / "a.ipynb"
+    nbformat.write(book, path)
+    book.cells[0].source = "other words"
+    assert builder.only_words_changed(book, path, "stem")
+    book.cells[1].source = "1 + 2"
+    assert not builder.only_words_changed(book, path, "stem")
+    monkeypatch.setattr(builder, "helpers_digest", lambda stem: "other")
+    book.cells[1].source = "1 + 1"
+    assert not builder.only_words_changed(book, path, "stem")
+
+
 def test_only_the_helpers_that_a_lesson_imports_make_it_old():
     source = (
         "from vae_helpers import plots\nfrom vae_helpers.checks import lesson03 as c"

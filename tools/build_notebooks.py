@@ -230,6 +230,17 @@ def state(book: NotebookNode, path: Path, stem: str) -> str:
     return "current" if same and mark.get("helpers") == helpers_digest(stem) else "old"
 
 
+def only_words_changed(book: NotebookNode, path: Path, stem: str) -> bool:
+    """True when a built notebook holds the outputs of the very same code."""
+    if not path.exists():
+        return False
+    built = nbformat.read(path, as_version=4)
+    mark = built.metadata.get("vae_course", {})
+    codes = [[cell.source for cell in _code(b)] for b in (built, book)]
+    has_run = all(cell.execution_count for cell in _code(built))
+    return has_run and codes[0] == codes[1] and mark["helpers"] == helpers_digest(stem)
+
+
 def execute(book: NotebookNode, folder: Path) -> float:
     """Run all cells in place, as a learner would, and return the seconds it took."""
     start = time.monotonic()
@@ -414,8 +425,10 @@ def build(
         return
     print(f"{name}: {found}, building", flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    seconds = 0.0
-    if run:
+    seconds, silent = 0.0, []
+    if not force and only_words_changed(book, path, stem):
+        move_outputs(nbformat.read(path, as_version=4), book)
+    elif run:
         done = make_notebook(lesson, table, solved=solved)
         seconds = execute(done, path.parent)
         if not solved and not busy:
@@ -431,7 +444,7 @@ def build(
         "inputs": digest(untouched),
     }
     nbformat.validate(book)
-    wrong = complaints(book) + (silent if run else [])
+    wrong = complaints(book) + silent
     part = path.with_suffix(".part")
     nbformat.write(book, part)
     if wrong:

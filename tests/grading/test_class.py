@@ -1,0 +1,185 @@
+"""A whole class is graded: everybody gets the marks and words of a fair teacher."""
+
+import csv
+import hashlib
+import os
+from pathlib import Path
+
+import grade
+import make_assignment
+import pytest
+
+from grading.students import STUDENTS, write_class
+
+ROOT = Path(__file__).resolve().parents[2]
+FULL = {"03.1": 8, "03.2": 17, "03.3": 10}
+
+# student -> status, {exercise: (points, status)}; other exercises have full marks
+G = "graded"
+EXPECTED = {
+    "right": (G, {}),
+    "half_right": (G, {"03.2": (9.5, G), "03.3": (0, "not attempted")}),
+    "unsolved": ("not attempted", {n: (0, "not attempted") for n in FULL}),
+    "syntax_error": ("crashed", {"03.1": (0, "crashed")}),
+    "loop_in_function": ("timed out", {"03.1": (0, "timed out")}),
+    "loop_at_top": (G, {}),
+    "loop_that_no_interrupt_stops": ("timed out", {"03.1": (0, "timed out")}),
+    "deleted_check": (G, {}),
+    "deleted_answer": (G, {"03.2": (0, "not attempted")}),
+    "duplicated_cells": (G, {}),
+    "stub_left_below": (G, {}),
+    "stripped_metadata": (G, {}),
+    "edited_check": (
+        "tampered",
+        {
+            "03.1": (0, "tampered"),
+            "03.2": (0, "tampered"),
+            "03.3": (0, "not attempted"),
+        },
+    ),
+    "redefined_check": (
+        "tampered",
+        {
+            "03.1": (0, "not attempted"),
+            "03.2": (0, "tampered"),
+            "03.3": (0, "not attempted"),
+        },
+    ),
+    "replaced_module": (
+        "tampered",
+        {
+            "03.1": (0, "not attempted"),
+            "03.2": (0, "not attempted"),
+            "03.3": (0, "tampered"),
+        },
+    ),
+    "imported_solutions": ("tampered", {"03.1": (0, "tampered")}),
+    "called_the_helper": (G, {}),
+    "killed_kernel": ("crashed", {"03.1": (0, "crashed")}),
+    "killed_in_own_cell": (G, {}),
+    "system_exit": ("crashed", {"03.1": (0, "crashed")}),
+    "many_lines": (G, {}),
+    "warns_on_stderr": (G, {}),
+    "saved_by_colab": (G, {}),
+    "half_a_file": ("unreadable", {n: (None, "unreadable") for n in FULL}),
+    "not_json": ("unreadable", {n: (None, "unreadable") for n in FULL}),
+    "empty_folder": ("not handed in", {n: (None, "not handed in") for n in FULL}),
+    "another lesson, Ünal": (
+        "another notebook",
+        {n: (None, "another notebook") for n in FULL},
+    ),
+}
+
+
+def _files(folder: Path) -> dict:
+    return {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.*")}
+
+
+def _options(work: Path, *more: str):
+    arguments = [str(work / "handed in"), "--course", str(work / "course"), *more]
+    return grade._parser().parse_args(arguments)
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """The class, graded once: folder and student -> line of the table."""
+    work = tmp_path_factory.mktemp("class")
+    os.environ["VAE_GRADE_CELL_SECONDS"] = os.environ.get("TEST_CELL_SECONDS", "10")
+    overlay = ROOT / "instructor" / "overlay_example.py"
+    arguments = ["03", "--to", str(work / "course"), "--overlay", str(overlay)]
+    assert make_assignment.main(arguments) == 0
+    released = work / "course" / "release" / "03_elbo" / "03_elbo.ipynb"
+    write_class(released, work / "handed in")
+    before = _files(work / "handed in")
+    options = _options(work, "--feedback")
+    course = grade.open_course(options.course, None)
+    rows = grade.grade_class(options.submissions, course, options)
+    grade.report.write_tables(course["folder"], course["name"], rows, course["facts"])
+    print(grade.report.print_table(rows, course["facts"]))
+    assert _files(work / "handed in") == before, "a submission was changed"
+    return work, {row["student"]: row for row in rows}
+
+
+@pytest.mark.parametrize("student", EXPECTED)
+def test_everybody_gets_fair_marks_and_a_status(graded, student):
+    row = graded[1][student]
+    status, different = EXPECTED[student]
+    wanted = {number: (points, G) for number, points in FULL.items()} | different
+    got = {n: (e["points"], e["status"]) for n, e in row["exercises"].items()}
+    assert got == wanted, row
+    assert row["status"] == status
+
+
+def test_the_class_is_complete(graded):
+    assert set(graded[1]) == set(EXPECTED)
+    assert {s.__name__ for s in STUDENTS} <= set(EXPECTED)
+
+
+def test_no_zero_is_silent(graded):
+    for row in graded[1].values():
+        for found in row["exercises"].values():
+            if not found["points"]:
+                assert found["status"] != G or found["says"], row
+
+
+def test_remarks_say_what_was_put_back(graded):
+    def remarks(student, number):
+        found = graded[1][student]["exercises"][number]
+        return " ".join([found["says"], *found["notes"], *graded[1][student]["notes"]])
+
+    assert "carry no gradient" in remarks("half_right", "03.2")
+    assert "check cell was deleted" in remarks("deleted_check", "03.1")
+    assert "SyntaxError" in remarks("syntax_error", "03.1")
+    assert "2 times" in remarks("duplicated_cells", "03.1")
+    assert "lost their names" in remarks("stripped_metadata", "03.1")
+    assert "check cell was edited" in remarks("edited_check", "03.1")
+    assert "changes graded.points" in remarks("redefined_check", "03.2")
+    assert "sys.modules" in remarks("replaced_module", "03.3")
+    assert "solutions" in remarks("imported_solutions", "03.1")
+    helper = "distributions.kl_to_standard_normal"
+    assert helper in remarks("called_the_helper", "03.1")
+    assert "stopped the kernel" in remarks("killed_kernel", "03.1")
+    assert "stopped the kernel" in remarks("killed_in_own_cell", "03.3")
+
+
+def test_the_tables_hold_back_what_a_person_must_see(graded):
+    work, rows = graded
+    marks = work / "course" / "marks"
+    with open(marks / "03_elbo_lms.csv", encoding="utf-8-sig", newline="") as file:
+        lms = {row["student"]: row for row in csv.DictReader(file)}
+    assert set(lms) == set(rows)
+    assert lms["right"]["score"] == "35.0" and lms["right"]["maximum"] == "35"
+    assert lms["edited_check"]["score"] == ""
+    assert lms["half_a_file"]["score"] == ""
+    assert lms["syntax_error"]["score"] == "27.0"
+    page = (marks / "03_elbo.html").read_text(encoding="utf-8")
+    assert "another lesson, Ünal" in page and "feedback/right/03_elbo" in page
+
+
+def test_feedback_shows_the_symptom_and_not_the_hidden_test(graded):
+    folder = graded[0] / "course" / "feedback"
+    page = (folder / "right" / "03_elbo" / "03_elbo.html").read_text(encoding="utf-8")
+    assert "Hidden test of exercise 03.1" in page
+    for secret in ("small_variances", "one_latent_dimension", "torch.full((2, 3)"):
+        assert secret not in page
+
+
+def test_a_second_run_gives_the_same_marks_at_once(graded):
+    work, rows = graded
+    options = _options(work)
+    course = grade.open_course(options.course, None)
+    again = grade.grade_class(options.submissions, course, options)
+    assert {row["student"]: row for row in again} == rows
+
+
+def test_grading_again_gives_the_same_marks(graded, tmp_path):
+    work, rows = graded
+    some = ["right", "half_right", "killed_kernel", "stripped_metadata"]
+    for student in some:
+        (tmp_path / student).symlink_to(work / "handed in" / student)
+    arguments = [str(tmp_path), "--course", str(work / "course"), "--again"]
+    options = grade._parser().parse_args([*arguments, "--jobs", "2"])
+    course = grade.open_course(options.course, None)
+    again = grade.grade_class(options.submissions, course, options)
+    for row in again:
+        assert row["exercises"] == rows[row["student"]]["exercises"]

@@ -1,0 +1,187 @@
+"""Run nbgrader on one submission, in a process of its own with limits.
+
+A cell that stops the kernel, or that no interrupt can stop, is replaced by one that
+raises, and the submission is run again: it costs its own exercise and no other.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+from _grading_repair import defined, name_of, number_of
+
+LEFT_OUT = 'raise RuntimeError("left out when grading: this cell {why}")'
+REPAIRED = "repaired"  # what is run; submitted/ belongs to nbgrader collect
+TIMED_OUT, DIED, MEMORY = "ran too long", "stopped the kernel", "took too much memory"
+
+
+def nbgrader_api(folder: Path):
+    """nbgrader, with the configuration of a course folder."""
+    try:
+        from nbgrader.apps import NbGraderAPI
+    except ModuleNotFoundError:
+        raise ValueError(
+            "nbgrader is needed to release and grade: pip install -e '.[grade]'."
+        ) from None
+    from traitlets.config.loader import PyFileConfigLoader
+
+    if not (folder / "nbgrader_config.py").exists():
+        raise ValueError(
+            f"{folder} is no course folder: it has no nbgrader_config.py. "
+            "make assignment writes one."
+        )
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(folder)).load_config()
+    return NbGraderAPI(config=config)
+
+
+def _child(folder: Path, name: str, student: str, state: Path, feedback: bool) -> None:
+    """Autograde one submission; its process does nothing else."""
+    log = os.open(
+        state.with_suffix(".log"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644
+    )
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    api = nbgrader_api(folder)
+    api.coursedir.submitted_directory = REPAIRED
+
+    def started(cell, cell_index):
+        state.write_text(json.dumps({"running": cell_index}), encoding="utf-8")
+
+    api.config.Execute.on_cell_start = started
+    api.coursedir.update_config(api.config)
+    result = api.autograde(name, student, force=True, create=True)
+    if result["success"] and feedback:
+        api.generate_feedback(name, student, force=True)
+    print(result.get("log", ""), result.get("error", ""), flush=True)
+    if result["success"]:
+        state.write_text('{"success": true}', encoding="utf-8")
+
+
+def _context():
+    """How processes start: from one that has nbgrader loaded, where that works."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["nbgrader.apps"])
+    return context
+
+
+def _watch(process, deadline: float, memory: int) -> str:
+    """Wait for a process; end it and its kernel when it takes too long or too much."""
+    why = ""
+    while process.is_alive():
+        process.join(0.25)
+        family = _family(process.pid)
+        used = 0
+        for member in family:
+            with contextlib.suppress(psutil.Error):
+                used += member.memory_info().rss
+        if time.monotonic() > deadline or used > memory:
+            why = TIMED_OUT if used <= memory else MEMORY
+            _end(family)
+            process.join()
+    return why
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        parent = psutil.Process(pid)
+        return [*parent.children(recursive=True), parent]
+    return []
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(processes, timeout=10)
+
+
+def autograde(
+    folder: Path, name: str, student: str, *, seconds: int, memory: int, feedback: bool
+) -> dict:
+    """Grade repaired/STUDENT/NAME; -> success, cells left out, what nbgrader said.
+
+    Args:
+        folder: the course folder.
+        name: of the assignment.
+        student: nbgrader's name for the student.
+        seconds: limit of one run of the submission.
+        memory: bytes that nbgrader and the kernel may use together.
+        feedback: write the HTML that students get.
+    """
+    state = folder / "private" / f"{name}_runs" / f"{student}.json"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    path = folder / REPAIRED / student / name / f"{name}.ipynb"
+    book = nbformat.read(path, as_version=4)
+    left_out: dict[str, str] = {}  # name of a cell -> why
+    context = _context()
+    for _ in range(len(book.cells) + 1):
+        state.write_text("{}", encoding="utf-8")
+        arguments = (folder, name, student, state, feedback)
+        process = context.Process(target=_child, args=arguments)
+        process.start()
+        why = _watch(process, time.monotonic() + seconds, memory)
+        found = json.loads(state.read_text(encoding="utf-8") or "{}")
+        said = state.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
+        culprit = found.get("running")
+        if not why and "DeadKernelError" not in said and "waiting for IOPub" in said:
+            why = TIMED_OUT
+        if found.get("success"):
+            culprit, why = hung_from(folder, name, student), TIMED_OUT
+            if culprit is None:
+                return {"success": True, "left_out": left_out, "log": said}
+        if culprit is None or not leave_out(book, culprit, why or DIED):
+            break
+        left_out[name_of(book.cells[culprit]) or f"cell {culprit}"] = why or DIED
+        nbformat.write(book, path)
+    return {"success": False, "left_out": left_out, "log": said}
+
+
+def hung_from(folder: Path, name: str, student: str) -> int | None:
+    """The cell after which no cell got an answer: no interrupt could stop it."""
+    path = folder / "autograded" / student / name / f"{name}.ipynb"
+    book = nbformat.read(path, as_version=4)
+    hung: list[int] = []
+    for at, cell in enumerate(book.cells):
+        if cell.cell_type == "code":
+            late = any("CellTimeoutError" in str(o.get("ename")) for o in cell.outputs)
+            hung = [*hung, at] if late else []
+    others = {number_of(name_of(book.cells[at])) for at in hung} - {""}
+    return hung[0] if len(others) > 1 else None
+
+
+def leave_out(book: nbformat.NotebookNode, culprit: int, why: str) -> bool:
+    """Replace the cell that stopped a run, or the answer that a check was calling."""
+    cell = book.cells[culprit]
+    number = number_of(name_of(cell))
+    if not name_of(cell):
+        targets = [cell]
+    elif number:
+        answer = next(
+            c for c in book.cells if name_of(c) == f"answer-{number_key(number)}"
+        )
+        names = defined(answer.source)
+        targets = [
+            c
+            for c in book.cells
+            if c is answer or (not name_of(c) and defined(c.source) & names)
+        ]
+    else:
+        return False  # set-up is not the student's
+    source = LEFT_OUT.format(why=why)
+    if all(target.source == source for target in targets):
+        return False
+    for target in targets:
+        target.source = source
+    return True
+
+
+def number_key(number: str) -> str:
+    return number.replace(".", "-")

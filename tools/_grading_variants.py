@@ -1,0 +1,119 @@
+"""Variants of exercises: other numbers and functions, checks without a solution."""
+
+import base64
+import importlib.util
+import json
+import random
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import build_notebooks as builder
+import torch
+from torch import Tensor
+
+from vae_helpers.checks import core
+from vae_helpers.checks.graded import fingerprint
+
+FOLDER = Path(__file__).resolve().parents[1] / "instructor" / "variants"
+SHOWN, HIDDEN = 4, 12  # cases of the check that students have, and of the hidden one
+
+
+class Variant(NamedTuple):
+    """One exercise with its own numbers.
+
+    Attributes:
+        name: the function that is asked for.
+        title: of the exercise.
+        task: Markdown, without heading and minutes.
+        answer: code of the key, the solution between the usual marks.
+        cases: draw and number of a case -> its arguments.
+        mistakes: (wrong function, diagnosis), as in core.compare. The published
+            solution of the exercise belongs to them.
+        gradients: compare the gradients of the arguments too.
+        dtype: of the arguments.
+    """
+
+    name: str
+    title: str
+    task: str
+    answer: str
+    cases: Callable
+    mistakes: list
+    gradients: bool = True
+    dtype: torch.dtype = torch.float64
+
+
+def load_variants(lesson: str, overlay: dict) -> dict[str, Callable]:
+    """Exercise number -> function that makes a Variant from a random.Random."""
+    found: dict[str, Callable] = {}
+    path = FOLDER / f"lesson{lesson}.py"
+    if path.exists():
+        spec = importlib.util.spec_from_file_location(f"variants{lesson}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found |= module.VARIANTS
+    return found | overlay.get("VARIANTS", {})
+
+
+def make_variant(make: Callable, number: str, seed: str) -> Variant:
+    """The variant of an exercise that belongs to a seed; always the same one."""
+    return make(random.Random(f"{seed} {number}"))
+
+
+def key_function(variant: Variant) -> Callable:
+    """The right answer of a variant, ready to call."""
+    return run_source(builder.to_solved(variant.answer))[variant.name]
+
+
+def run_source(source: str) -> dict:
+    """The names that some code of an exercise makes."""
+    namespace: dict = {"torch": torch, "F": torch.nn.functional}
+    exec("import math\n" + source, namespace)
+    return namespace
+
+
+def seal(variant: Variant, exercise: str, seed: str, count: int) -> str:
+    """A check as text: cases, right values, and fingerprints of the usual mistakes."""
+    key = key_function(variant)
+    number = random.Random(f"{seed} {exercise} {count}").getrandbits(40)
+    generator = torch.Generator().manual_seed(number)
+
+    def draw(*shape: int) -> Tensor:
+        values = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return (values * 1000).round().div(1000).to(variant.dtype)
+
+    cases = [variant.cases(draw, at) for at in range(count)]
+
+    def results(function: Callable) -> list:
+        pairs = enumerate(cases)
+        return [core.evaluate(function, c, variant.gradients, i) for i, c in pairs]
+
+    wanted = results(key)
+    mistakes = []
+    for function, diagnosis in variant.mistakes:
+        found = results(function)
+        if all(core.close(a, b) for a, b in zip(found, wanted, strict=True)):
+            raise ValueError(f"{exercise}: this mistake is no mistake: {diagnosis}")
+        prints = [{n: fingerprint(t) for n, t in each.items()} for each in found]
+        mistakes.append([diagnosis, prints])
+    gradients = ", gradients" if variant.gradients else ""
+    table = {
+        "exercise": exercise,
+        "gradients": variant.gradients,
+        "tried": f"{count} random inputs: values, shapes{gradients}.",
+        "cases": [[_store(item) for item in case] for case in cases],
+        "wanted": [{n: _store(t) for n, t in each.items()} for each in wanted],
+        "mistakes": mistakes,
+    }
+    text = json.dumps(table, separators=(",", ":"))
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def _store(item):
+    if not isinstance(item, Tensor):
+        return item
+    values = [float(f"{value:.8g}") for value in item.double().flatten().tolist()]
+    kind = str(item.dtype).removeprefix("torch.")
+    return {"shape": list(item.shape), "dtype": kind, "values": values}

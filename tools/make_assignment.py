@@ -1,0 +1,537 @@
+"""Turn one lesson into an nbgrader assignment.
+
+    python tools/make_assignment.py 03 [--overlay FILE] [--variant SEED] [--extension]
+                                       [--whole] [--no-hints] [--name NAME] [--to FOLDER]
+
+writes into FOLDER (default: assignments/), which is an nbgrader course folder:
+
+    source/NAME/NAME.ipynb    the teacher's version: solutions, points, hidden tests
+    release/NAME/NAME.ipynb   what students get
+    private/                  hidden tests, what grading must know, and the key
+    nbgrader_config.py        time limits and the rest
+
+and proves that the key has all points and the stubs have none.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import importlib
+import io
+import json
+import re
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+import build_notebooks as builder
+import nbformat
+from _grading_lesson import (
+    HEADING,
+    Exercise,
+    find_lesson,
+    needed_cells,
+    read_cells,
+    read_exercises,
+    tags,
+)
+from _grading_run import nbgrader_api
+from _grading_variants import HIDDEN as HIDDEN_CASES
+from _grading_variants import SHOWN as SHOWN_CASES
+from _grading_variants import Variant, load_variants, make_variant, seal
+from nbformat import NotebookNode
+
+INSTRUCTOR = builder.ROOT / "instructor"
+INTRODUCTION = """\
+# {title}
+
+{points} points{bonus}. Replace each line `raise NotImplementedError`, and run the cell
+below it: it says whether the answer is right, names the likely mistake, and ends with your
+points. {hidden}Cells with checks are put back as they were before grading, so a change
+in them changes nothing. You may add cells of your own.
+
+Before you hand in: *Restart Kernel and Run All*, look at the points, save. Do not
+rename the functions. {lesson}"""
+HIDDEN_WORDS = "Some points come from tests that run only when the work is graded. "
+
+
+def load_overlay(path: Path | None) -> dict:
+    """The names of an overlay file; empty without one."""
+    if path is None:
+        return {}
+    if not path.is_file():
+        raise ValueError(f"There is no overlay file {path}.")
+    namespace: dict = {"__file__": str(path), "__name__": "overlay"}
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
+    return namespace
+
+
+def default_points(exercise: Exercise, table: dict) -> int:
+    """Minutes times the weight of the difficulty; an extension is capped."""
+    points = max(1, round(exercise.minutes * table["weight"][exercise.difficulty]))
+    extension = exercise.importance == "extension"
+    return min(points, table["bonus_at_most"]) if extension else points
+
+
+def check_overlay(overlay: dict, exercises: list[Exercise]) -> None:
+    """Complain about numbers that are no exercise of the lesson."""
+    known = {exercise.number for exercise in exercises}
+    for name in ("POINTS", "SHARES", "HIDDEN", "LEAVE_OUT"):
+        strange = sorted(set(overlay.get(name, ())) - known)
+        if strange:
+            raise ValueError(
+                f"The overlay's {name} names {', '.join(strange)}; the exercises of this "
+                f"lesson are {', '.join(sorted(known))}."
+            )
+
+
+# Cells --------------------------------------------------------------------------------
+
+
+def _cell(
+    kind: str, source: str, name: str = "", tag: str = "", **facts
+) -> NotebookNode:
+    """A cell with nbgrader's metadata, if it has a name."""
+    make = (
+        nbformat.v4.new_code_cell if kind == "code" else nbformat.v4.new_markdown_cell
+    )
+    cell = make(source.strip("\n"))
+    cell.id = hashlib.sha256(f"{name}{source}".encode()).hexdigest()[:12]
+    if tag:
+        cell.metadata["tags"] = [tag]
+    if name:
+        plain = {"grade": False, "solution": False, "locked": True, "task": False}
+        cell.metadata["nbgrader"] = {
+            "schema_version": 3,
+            "grade_id": name,
+            **plain,
+            **facts,
+        }
+    return cell
+
+
+def _locked(source: str, name: str, tag: str = "") -> NotebookNode:
+    return _cell("code", source, name, tag)
+
+
+def check_source(
+    exercise: Exercise, points: float, shares: dict, sealed: str | None
+) -> str:
+    """A graded cell; its last expression is the number of points."""
+    which = "sealed_points" if sealed else "points"
+    first = "SEALED" if sealed else json.dumps(exercise.check)
+    lines = [
+        f"# Exercise {exercise.number}, {points} points. This cell is put back as it is "
+        "here",
+        "# before grading. The number at the end is your points.",
+        "import importlib",
+        "",
+        "from vae_helpers.checks import graded",
+        "",
+    ]
+    if sealed:
+        lines += [
+            "# Numbers to compare with; there is no solution in them.",
+            "SEALED = (",
+        ]
+        lines += [f'    "{sealed[i : i + 78]}"' for i in range(0, len(sealed), 78)]
+        lines += [")"]
+    if shares:
+        lines += [
+            "SHARES = {",
+            *(f"    {json.dumps(w)}: {s}," for w, s in shares.items()),
+        ]
+        lines += ["}"]
+    tail = ", shares=SHARES" if shares else ""
+    names = ", ".join(exercise.names)
+    lines += ["importlib.reload(graded)"]
+    lines += [f"graded.{which}({first}, {names}, out_of={points}{tail})"]
+    return "\n".join(lines)
+
+
+def hidden_source(name: str, exercise: Exercise, index: int, points: float) -> str:
+    arguments = ", ".join(
+        [json.dumps(name), json.dumps(exercise.number), str(index), *exercise.names]
+    )
+    return (
+        f"# Hidden test of exercise {exercise.number}: {points} points. It runs when the\n"
+        "# work is graded.\n"
+        "### BEGIN HIDDEN TESTS\n"
+        "import course_hidden_tests\n\n"
+        f"symptom = course_hidden_tests.symptom({arguments})\n"
+        "assert not symptom, symptom\n"
+        "### END HIDDEN TESTS"
+    )
+
+
+# The assignment -----------------------------------------------------------------------
+
+
+def vary(exercise: Exercise, variant: Variant) -> Exercise:
+    """The exercise with the task, the stub and the name of its variant."""
+    heading = HEADING.search(exercise.task)
+    level = heading[0].split(" ")[0]
+    before = exercise.task[: heading.start()]
+    facts = (
+        f"*{exercise.importance}, {exercise.difficulty}, {exercise.minutes} minutes*"
+    )
+    title = f"{level} Exercise {exercise.number} · {variant.title}"
+    return exercise._replace(
+        title=variant.title,
+        task=f"{before}{title}\n\n{facts}\n\n{variant.task.strip()}",
+        answer=variant.answer,
+        names=(variant.name,),
+        hints="",
+    )
+
+
+def exercise_cells(
+    exercise: Exercise, name: str, entry: dict, shares: dict, sealed: str | None
+) -> list[NotebookNode]:
+    """Stub, check and hidden tests; or room for an answer that a person grades."""
+    key = exercise.key
+    if entry["manual"]:
+        code = "### BEGIN SOLUTION\n# no model answer\n### END SOLUTION"
+        text = (
+            f"**Your answer to {exercise.number}**: what you did, what came out, why."
+        )
+        points = {"grade": True, "solution": True, "locked": False}
+        return [
+            _cell(
+                "code", code, f"answer-{key}", "exercise", solution=True, locked=False
+            ),
+            _cell("markdown", text, f"text-{key}", points=entry["points"], **points),
+        ]
+    source = exercise.answer
+    cells = [_cell("code", source, f"answer-{key}", "exercise", solution=True)]
+    cells[0].metadata.nbgrader.locked = False
+    check = check_source(exercise, entry["points"], shares, sealed)
+    cells.append(
+        _cell(
+            "code", check, f"check-{key}", "check", grade=True, points=entry["points"]
+        )
+    )
+    if sealed:  # pictures of numbers: fold them away
+        cells[-1].metadata["jupyter"] = {"source_hidden": True}
+    for index, points in enumerate(entry["hidden"]):
+        source = hidden_source(name, exercise, index, points)
+        hidden = f"hidden-{key}-{index}"
+        cells.append(_cell("code", source, hidden, grade=True, points=points))
+    return cells
+
+
+def choose(exercises: list[Exercise], overlay: dict, options) -> list[Exercise]:
+    """The exercises that are set."""
+    out = set(overlay.get("LEAVE_OUT", ()))
+    chosen = [
+        exercise
+        for exercise in exercises
+        if exercise.number not in out
+        and (exercise.importance == "core" or options.extension)
+    ]
+    if not chosen:
+        raise ValueError("No exercise is left: the overlay leaves all of them out.")
+    return chosen
+
+
+def plan(exercise: Exercise, overlay: dict, table: dict, varied: bool) -> dict:
+    """What an exercise is worth, and by what."""
+    points = overlay.get("POINTS", {}).get(
+        exercise.number, default_points(exercise, table)
+    )
+    hidden = [test[0] for test in overlay.get("HIDDEN", {}).get(exercise.number, ())]
+    if varied:  # half for the numbers that students see, half for others
+        hidden, points = [points // 2], points - points // 2
+    return {
+        "title": exercise.title,
+        "names": list(exercise.names),
+        "points": points,
+        "hidden": hidden,
+        "bonus": exercise.importance == "extension",
+        "manual": not exercise.check,
+        "minutes": exercise.minutes,
+    }
+
+
+def make_source(lesson: dict, name: str, overlay: dict, options) -> tuple:
+    """The teacher's notebook, what grading must know, and the hidden sealed checks."""
+    table = tomllib.loads((INSTRUCTOR / "points.toml").read_text(encoding="utf-8"))
+    found = read_exercises(lesson)
+    check_overlay(overlay, found)
+    chosen = choose(found, overlay, options)
+    makers = load_variants(lesson["stem"][:2], overlay) if options.variant else {}
+    if options.variant and not makers:
+        raise ValueError(
+            f"Lesson {lesson['stem'][:2]} has no variants. Write VARIANTS in an overlay, "
+            "or leave --variant out."
+        )
+    entries, sealed, cells_of, final = {}, {}, {}, []
+    for exercise in chosen:
+        number, text = exercise.number, None
+        if number in makers:
+            variant = make_variant(makers[number], number, options.variant)
+            exercise = vary(exercise, variant)
+            label = f"{number} {variant.name}"
+            text = seal(variant, label, options.variant, SHOWN_CASES)
+            sealed[number] = seal(variant, label, options.variant, HIDDEN_CASES)
+        entry = plan(exercise, overlay, table, number in makers)
+        shares = table["share"] | overlay.get("SHARES", {}).get(number, {})
+        cells_of[number] = exercise_cells(exercise, name, entry, shares, text)
+        entries[number] = entry
+        final.append(exercise)
+    arrange = whole_lesson if options.whole else only_exercises
+    cells = arrange(lesson, final, cells_of, options.hints)
+    book = nbformat.v4.new_notebook(cells=[_introduction(lesson, entries), *cells])
+    book.metadata = NotebookNode({"kernelspec": builder.KERNEL})
+    seen: dict[str, int] = {}
+    for cell in book.cells:
+        seen[cell.id] = seen.get(cell.id, -1) + 1
+        cell.id += f"-{seen[cell.id]}" if seen[cell.id] else ""
+    nbformat.validate(book)
+    facts = {"lesson": lesson["stem"], "exercises": entries, "sealed": sealed}
+    return book, facts
+
+
+def _introduction(lesson: dict, entries: dict) -> NotebookNode:
+    core = sum(worth(e) for e in entries.values() if not e["bonus"])
+    more = sum(worth(e) for e in entries.values() if e["bonus"])
+    table = builder.course()
+    address = builder.links(table, f"notebooks/{lesson['stem']}.ipynb")["colab"]
+    minutes = sum(e["minutes"] for e in entries.values())
+    text = INTRODUCTION.format(
+        title=f"Exercises of lesson {lesson['stem'][:2]}",
+        points=core,
+        bonus=f", and {more} more as a bonus" if more else "",
+        hidden=HIDDEN_WORDS if any(e["hidden"] for e in entries.values()) else "",
+        lesson=f"They take about {minutes} minutes after [the lesson]({address}).",
+    )
+    return _cell("markdown", text)
+
+
+def worth(entry: dict) -> float:
+    """All points of an exercise."""
+    return entry["points"] + sum(entry["hidden"])
+
+
+def only_exercises(lesson, exercises, cells_of, hints) -> list[NotebookNode]:
+    """Set-up, and for each exercise its task, stub, check and hints; no training."""
+    setup = [builder.setup_cell(builder.course())]
+    setup += needed_cells(read_cells(lesson), exercises)
+    cells = [
+        _locked(source, f"setup-{at}", "setup" if at == 0 else "")
+        for at, source in enumerate(setup)
+    ]
+    for exercise in exercises:
+        cells.append(_cell("markdown", exercise.task))
+        cells += cells_of[exercise.number]
+        if hints and exercise.hints:
+            cells.append(_cell("markdown", exercise.hints))
+    return cells
+
+
+def whole_lesson(lesson, exercises, cells_of, hints) -> list[NotebookNode]:
+    """The lesson as it is, its exercises made into graded ones."""
+    cells = [_locked(builder.setup_cell(builder.course()), "setup-0", "setup")]
+    todo = {exercise.number: exercise for exercise in exercises}
+    varied = {e.number for e in exercises if not e.hints}
+    current, imports = "", 1
+    for cell in read_cells(lesson):
+        heading = HEADING.search(cell.source) if cell.cell_type == "markdown" else None
+        if heading:
+            current = heading[1]
+            if current in todo:
+                cells.append(_cell("markdown", todo[current].task))
+                if not todo[current].check:
+                    cells += cells_of[current]
+                continue
+        if current in todo and {"exercise", "check"} & set(tags(cell)):
+            if "check" in tags(cell):
+                cells += cells_of[current]
+            continue
+        if cell.source.startswith("<details><summary>Hint") and (
+            not hints or current in varied
+        ):
+            continue
+        if cell.cell_type == "markdown":
+            cells.append(_cell("markdown", cell.source))
+        elif cell.source.startswith(("import ", "from ")):
+            cells.append(_locked(cell.source, f"setup-{imports}"))
+            imports += 1
+        else:  # an exercise that is not set keeps its stub
+            cells.append(_cell("code", builder.to_stub(cell.source), tag=""))
+    return cells
+
+
+# Proof --------------------------------------------------------------------------------
+
+
+def prove(book: NotebookNode, facts: dict, private: Path) -> None:
+    """Raise unless the key has all points and the stubs have none."""
+    sys.path.insert(0, str(private))
+    sys.modules.pop("course_hidden_tests", None)
+    try:
+        for solved, change in ((True, builder.to_solved), (False, builder.to_stub)):
+            got = _run_graded(book, change)
+            for number, entry in facts["exercises"].items():
+                if entry["manual"]:
+                    continue
+                parts = [entry["points"], *entry["hidden"]]
+                wanted = parts if solved else [0] * len(parts)
+                if got[number] != wanted:
+                    kind = "key" if solved else "stub"
+                    raise ValueError(
+                        f"The {kind} of exercise {number} gets {got[number]} points; "
+                        f"needed is {wanted}. The assignment is not written."
+                    )
+    finally:
+        sys.path.remove(str(private))
+
+
+def _run_graded(book: NotebookNode, change) -> dict[str, list]:
+    """Run set-up, answers and graded cells here; number -> points of its cells."""
+    import torch
+
+    namespace: dict = {"__name__": "assignment"}
+    got: dict[str, list] = {}
+    kind = torch.get_default_dtype()
+    try:
+        for cell in book.cells:
+            facts = cell.metadata.get("nbgrader", {})
+            name = facts.get("grade_id", "")
+            if cell.cell_type != "code" or not name:
+                continue
+            with contextlib.redirect_stdout(io.StringIO()):
+                value = _run_cell(change(cell.source), namespace, facts)
+            if facts["grade"]:
+                number = ".".join(name.split("-")[1:3])
+                got.setdefault(number, []).append(value)
+    finally:
+        torch.set_default_dtype(kind)
+    return got
+
+
+def _run_cell(source: str, namespace: dict, facts: dict) -> float | None:
+    """Run a cell; for a graded one, the number that it ends with or is worth."""
+    if not facts["grade"]:
+        exec(compile(source, "cell", "exec"), namespace)
+        return None
+    if facts["grade_id"].startswith("hidden"):
+        try:
+            exec(compile(source, "cell", "exec"), namespace)
+        except AssertionError:
+            return 0
+        return facts["points"]
+    *lines, last = source.splitlines()
+    exec(compile("\n".join(lines), "cell", "exec"), namespace)
+    return eval(last, namespace)
+
+
+# Files --------------------------------------------------------------------------------
+
+
+def prepare_course(folder: Path) -> None:
+    """An nbgrader course folder that git does not see."""
+    private = folder / "private"
+    private.mkdir(parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    shutil.copyfile(INSTRUCTOR / "nbgrader_config.py", folder / "nbgrader_config.py")
+    helper = "course_hidden_tests.py"
+    shutil.copyfile(INSTRUCTOR / helper, private / helper)
+
+
+def write_key(book: NotebookNode, path: Path) -> None:
+    """The solved notebook, without marks."""
+    key = nbformat.from_dict(json.loads(json.dumps(book)))
+    for cell in key.cells:
+        cell.metadata.pop("nbgrader", None)
+        if cell.cell_type == "code":
+            cell.source = builder.to_solved(cell.source)
+            cell.source = re.sub(r"### (BEGIN|END) HIDDEN TESTS\n?", "", cell.source)
+    nbformat.write(key, path)
+
+
+def release(folder: Path, name: str) -> Path:
+    """Let nbgrader make the students' version and enter the assignment in its book."""
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        result = nbgrader_api(folder).generate_assignment(name, force=True, create=True)
+    if not result["success"]:
+        why = f"{result.get('log', '')}\n{said.getvalue()}".strip()
+        raise ValueError(f"nbgrader could not make the students' version:\n{why}")
+    return folder / "release" / name / f"{name}.ipynb"
+
+
+def write_assignment(options) -> dict:
+    """Make and prove everything; returns what grading must know."""
+    lesson = find_lesson(options.lesson)
+    name = options.name or lesson["stem"]
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError(
+            f"An assignment's name has letters, digits, _ and - only; got {name!r}."
+        )
+    folder = Path(options.to).resolve()
+    graded = list((folder / "autograded").glob(f"*/{name}"))
+    if graded and not options.force:
+        raise ValueError(
+            f"{len(graded)} submissions of {name} are graded. Choose another --name, or "
+            "change this assignment for all of them with --force."
+        )
+    overlay = load_overlay(options.overlay)
+    book, facts = make_source(lesson, name, overlay, options)
+    prepare_course(folder)
+    private = folder / "private"
+    text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+    (private / f"{name}.json").write_text(text, encoding="utf-8")
+    if options.overlay:
+        shutil.copyfile(options.overlay, private / f"{name}_overlay.py")
+    prove(book, facts, private)
+    source = folder / "source" / name / f"{name}.ipynb"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(book, source)
+    write_key(book, private / f"{name}_key.ipynb")
+    return facts
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("lesson", help="number of the lesson, such as 03")
+    parser.add_argument("--to", default=builder.ROOT / "assignments", type=Path)
+    parser.add_argument("--name", help="of the assignment; default: that of the lesson")
+    parser.add_argument("--overlay", type=Path, help="your points and hidden tests")
+    parser.add_argument("--variant", metavar="SEED", help="other numbers and functions")
+    parser.add_argument("--extension", action="store_true", help="set these as a bonus")
+    parser.add_argument("--whole", action="store_true", help="keep the whole lesson")
+    parser.add_argument("--no-hints", dest="hints", action="store_false")
+    parser.add_argument(
+        "--force", action="store_true", help="change a graded assignment"
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        facts = write_assignment(options)
+        name = options.name or facts["lesson"]
+        for number, entry in facts["exercises"].items():
+            parts = f"{entry['points']:g}"
+            parts += "".join(f" + {p:g} hidden" for p in entry["hidden"])
+            kind = ", bonus" if entry["bonus"] else ""
+            kind += ", graded by a person" if entry["manual"] else ""
+            kind += ", variant" if number in facts["sealed"] else ""
+            print(f"{number} {entry['title']}: {parts} points{kind}")
+        print("The key has all points, the stubs have none.")
+        if importlib.util.find_spec("nbgrader") is None:
+            print("nbgrader is not installed: no students' version. Install .[grade].")
+        else:
+            print(f"Students' version: {release(Path(options.to).resolve(), name)}")
+    except ValueError as error:
+        print(f"make_assignment: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
