@@ -13,13 +13,15 @@ help: ## show this list
 ready: $(VENV)/.ready ## set up the environment in .venv
 
 # uv installs several times faster than pip; where it cannot be had, pip does the work.
+comma := ,
+install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) \
+	  || $(BIN)/python -m pip install --disable-pip-version-check $(1)
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, {sys.executable} is {v[0]}.{v[1]}; try: make PYTHON=python3.12 lab")'
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing PyTorch, JupyterLab and the course; this takes a few minutes once."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
-	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[test]' \
-	  || $(BIN)/python -m pip install --disable-pip-version-check -e '.[test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || true
+	@$(call install,-e '.[test]')
 	@touch $@
 
 lab: ready ## open JupyterLab at lesson 00; ARGS="--no-browser --port 8890" go to the server
@@ -37,8 +39,7 @@ test-browser: $(VENV)/.browser ## run the lessons and their widgets in Chromium
 	$(BIN)/python -m pytest -q -p no:nbval tests/browser $(ARGS)
 
 $(VENV)/.browser: $(VENV)/.ready
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[test,browser]' \
-	  || $(BIN)/python -m pip install --disable-pip-version-check -e '.[test,browser]'
+	$(call install,-e '.[test$(comma)browser]')
 	@touch $@
 
 test-colab: ready ## run the lessons with Colab's versions, fetched as Colab does
@@ -77,8 +78,7 @@ test-grading: $(VENV)/.grade ## grade a simulated class (long; the hub needs con
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -p no:nbval tests/grading $(ARGS)
 
 $(VENV)/.grade: $(VENV)/.ready
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[test,grade]' jupyterhub \
-	  || $(BIN)/python -m pip install --disable-pip-version-check -e '.[test,grade]' jupyterhub
+	$(call install,-e '.[test$(comma)grade]' jupyterhub)
 	@touch $@
 
 lint: ready ## check and format the code

@@ -124,12 +124,12 @@ def test_a_change_of_words_keeps_the_outputs_and_a_change_of_code_does_not(
     path = tmp_path / "a.ipynb"
     nbformat.write(book, path)
     book.cells[0].source = "other words"
-    assert builder.only_words_changed(book, path, "stem")
+    assert builder.with_the_same_code(book, path, "stem")
     book.cells[1].source = "1 + 2"
-    assert not builder.only_words_changed(book, path, "stem")
+    assert not builder.with_the_same_code(book, path, "stem")
     monkeypatch.setattr(builder, "helpers_digest", lambda stem: "other")
     book.cells[1].source = "1 + 1"
-    assert not builder.only_words_changed(book, path, "stem")
+    assert not builder.with_the_same_code(book, path, "stem")
 
 
 def test_only_the_helpers_that_a_lesson_imports_make_it_old():

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import build_notebooks as builder
 import jupytext
+from _grading_repair import number_key
 
 HEADING = re.compile(r"^#+ Exercise (\d\d\.\d+) · (.*)$", re.MULTILINE)
 FACTS = re.compile(r"^\*(core|extension), (easy|medium|hard), (\d+) minutes\*", re.M)
@@ -34,7 +35,7 @@ class Exercise(NamedTuple):
     @property
     def key(self) -> str:
         """The number as part of a cell's name: 03-1."""
-        return self.number.replace(".", "-")
+        return number_key(self.number)
 
 
 def find_lesson(number: str) -> dict:

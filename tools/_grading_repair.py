@@ -48,6 +48,11 @@ def number_of(name: str) -> str:
     return ".".join(parts[1:3]) if len(parts) > 2 else ""
 
 
+def number_key(number: str) -> str:
+    """The number of an exercise as it stands in the name of a cell: "03.1" -> "03-1"."""
+    return number.replace(".", "-")
+
+
 def code_shape(source: str) -> str:
     """The code without comments and layout; the text itself if it is no Python."""
     try:
@@ -220,10 +225,7 @@ def choose_answers(original: NotebookNode, found: list) -> list[NotebookNode]:
     stub = code_shape(original.source)
 
     def work(cells: list) -> list:
-        changed = [
-            c for c in cells if code_shape(c.source) != stub and c.source.strip()
-        ]
-        return changed
+        return [c for c in cells if code_shape(c.source) != stub and c.source.strip()]
 
     named = work([cell for how, cell in found if how in ("name", "text")])
     others = work([cell for how, cell in found if how not in ("name", "text")])

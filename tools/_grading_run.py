@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
-from _grading_repair import defined, name_of, number_of
+from _grading_repair import defined, name_of, number_key, number_of
 
 LEFT_OUT = 'raise RuntimeError("left out when grading: this cell {why}")'
 REPAIRED = "repaired"  # what is run; submitted/ belongs to nbgrader collect
@@ -181,7 +181,3 @@ def leave_out(book: nbformat.NotebookNode, culprit: int, why: str) -> bool:
     for target in targets:
         target.source = source
     return True
-
-
-def number_key(number: str) -> str:
-    return number.replace(".", "-")

@@ -89,6 +89,15 @@ def links(table: dict, path: str) -> dict[str, str]:
     return {"colab": colab, "binder": binder}
 
 
+def chosen(table: dict, numbers: list[str]) -> list[dict]:
+    """The lessons of the course with these numbers; all if none is given."""
+    return [
+        lesson
+        for lesson in table["lesson"]
+        if not numbers or lesson["stem"][:2] in numbers
+    ]
+
+
 def setup_cell(table: dict) -> str:
     """The first code cell of every notebook."""
     return SETUP.format(repository=table["repository"], branch=table["branch"])
@@ -154,7 +163,8 @@ def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
     cells.insert(1, setup)
     cells.append(nbformat.v4.new_markdown_cell(_footer(lesson, table)))
     seen: dict[str, int] = {}
-    for cell in [*cells]:
+    timed = []
+    for cell in cells:
         if cell.cell_type == "code":
             cell.source = (to_solved if solved else to_stub)(cell.source)
             cell.outputs, cell.execution_count = [], None
@@ -169,8 +179,9 @@ def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
         if seconds:
             notice = nbformat.v4.new_markdown_cell(PATIENCE.format(seconds=seconds))
             notice.id = f"time-{cell.id}"
-            cells.insert(next(i for i, c in enumerate(cells) if c is cell), notice)
-    book = nbformat.v4.new_notebook(cells=cells)
+            timed.append(notice)
+        timed.append(cell)
+    book = nbformat.v4.new_notebook(cells=timed)
     book.nbformat_minor = 5
     book.metadata = NotebookNode({"kernelspec": KERNEL})
     return book
@@ -230,22 +241,34 @@ def state(book: NotebookNode, path: Path, stem: str) -> str:
     return "current" if same and mark.get("helpers") == helpers_digest(stem) else "old"
 
 
-def only_words_changed(book: NotebookNode, path: Path, stem: str) -> bool:
-    """True when a built notebook holds the outputs of the very same code."""
+def with_the_same_code(
+    book: NotebookNode, path: Path, stem: str
+) -> NotebookNode | None:
+    """The built notebook, if it holds the outputs of the very same code."""
     if not path.exists():
-        return False
+        return None
     built = nbformat.read(path, as_version=4)
     mark = built.metadata.get("vae_course", {})
     codes = [[cell.source for cell in _code(b)] for b in (built, book)]
     has_run = all(cell.execution_count for cell in _code(built))
-    return has_run and codes[0] == codes[1] and mark["helpers"] == helpers_digest(stem)
+    same = has_run and codes[0] == codes[1] and mark["helpers"] == helpers_digest(stem)
+    return built if same else None
 
 
-def execute(book: NotebookNode, folder: Path) -> float:
+def execute(
+    book: NotebookNode,
+    folder: Path,
+    *,
+    timeout: int = 900,
+    kernel: str = KERNEL["name"],
+) -> float:
     """Run all cells in place, as a learner would, and return the seconds it took."""
     start = time.monotonic()
     client = NotebookClient(
-        book, timeout=900, resources={"metadata": {"path": str(folder)}}
+        book,
+        timeout=timeout,
+        kernel_name=kernel,
+        resources={"metadata": {"path": str(folder)}},
     )
     client.execute()
     return time.monotonic() - start
@@ -426,8 +449,8 @@ def build(
     print(f"{name}: {found}, building", flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     seconds, silent = 0.0, []
-    if not force and only_words_changed(book, path, stem):
-        move_outputs(nbformat.read(path, as_version=4), book)
+    if not force and (built := with_the_same_code(book, path, stem)):
+        move_outputs(built, book)
     elif run:
         done = make_notebook(lesson, table, solved=solved)
         seconds = execute(done, path.parent)
@@ -470,9 +493,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     table = course()
-    for lesson in table["lesson"]:
-        if options.numbers and lesson["stem"][:2] not in options.numbers:
-            continue
+    for lesson in chosen(table, options.numbers):
         for solved in (False, True):
             build(
                 lesson,

@@ -13,7 +13,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from build_notebooks import NOTEBOOKS, ROOT, course, execute, make_notebook
+from build_notebooks import NOTEBOOKS, ROOT, chosen, course, execute, make_notebook
 
 SEEDS = (0, 1, 2)
 SEED_LINE = re.compile(r"^SEED = \d+", re.MULTILINE)
@@ -55,10 +55,8 @@ def main() -> None:
             os.environ["VAE_COURSE_OFFLINE"] = "1"
             # The sample must be used even where the full data lie in the cache.
             os.environ["VAE_COURSE_CACHE"] = tempfile.mkdtemp()
-        for lesson in table["lesson"]:
+        for lesson in chosen(table, options.numbers):
             number = lesson["stem"][:2]
-            if options.numbers and number not in options.numbers:
-                continue
             found: dict[str, list[float]] = {}
             for seed in SEEDS:
                 record = Path(tempfile.mkdtemp()) / "record.jsonl"

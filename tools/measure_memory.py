@@ -11,8 +11,7 @@ import os
 import sys
 
 import nbformat
-from build_notebooks import NOTEBOOKS, course
-from nbclient import NotebookClient
+from build_notebooks import NOTEBOOKS, chosen, course, execute
 
 LIMIT = 1.2e9  # bytes; a Binder kernel that grows further than this may be killed
 ASK = """\
@@ -25,8 +24,7 @@ def peak(stem: str) -> int:
     """Bytes: the largest resident set of the kernel that ran a lesson."""
     book = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4)
     book.cells.append(nbformat.v4.new_code_cell(ASK))
-    place = {"metadata": {"path": str(NOTEBOOKS)}}
-    NotebookClient(book, timeout=1200, resources=place).execute()
+    execute(book, NOTEBOOKS, timeout=1200)
     return int(book.cells[-1].outputs[0].text)
 
 
@@ -37,10 +35,8 @@ def main() -> None:
     if os.name == "nt":
         sys.exit("the peak of a process is measured on Linux and macOS only")
     over = []
-    for lesson in course()["lesson"]:
+    for lesson in chosen(course(), options.numbers):
         stem = lesson["stem"]
-        if options.numbers and stem[:2] not in options.numbers:
-            continue
         size = peak(stem)
         print(f"{stem:24}{size / 1e9:6.2f} GB", flush=True)
         if size > LIMIT:

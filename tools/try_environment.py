@@ -20,8 +20,7 @@ import time
 from pathlib import Path
 
 import nbformat
-from build_notebooks import NOTEBOOKS, ROOT, course
-from nbclient import NotebookClient
+from build_notebooks import NOTEBOOKS, ROOT, chosen, course, execute
 from nbclient.exceptions import CellExecutionError
 
 CONTENT = "/content"
@@ -73,14 +72,8 @@ def run(path: Path, folder: Path, replace: dict[str, str]) -> str:
         if "setup" in cell.metadata.get("tags", []):
             for old, new in replace.items():
                 cell.source = cell.source.replace(old, new)
-    client = NotebookClient(
-        book,
-        timeout=1200,
-        kernel_name="tried",
-        resources={"metadata": {"path": str(folder)}},
-    )
     try:
-        client.execute()
+        execute(book, folder, timeout=1200, kernel="tried")
     except CellExecutionError as error:
         return str(error)[-1500:]
     return ""
@@ -117,10 +110,8 @@ def main() -> None:
             (folder / "pretend").mkdir()
             (folder / "pretend" / "sitecustomize.py").write_text(PRETEND)
             os.environ["PYTHONPATH"] = str(folder / "pretend")
-        for lesson in table["lesson"]:
+        for lesson in chosen(table, options.numbers):
             stem = lesson["stem"]
-            if options.numbers and stem[:2] not in options.numbers:
-                continue
             start = time.monotonic()
             error = run(NOTEBOOKS / f"{stem}.ipynb", place, replace)
             word = "failed" if error else "ran to its end"

@@ -4,10 +4,9 @@ import re
 import time
 
 import pytest
-from lab_page import Notebook
+from lab_page import BOX, Notebook
 
 LESSON = "notebooks/00_start_here.ipynb"
-BOX = ".widget-vbox:has(> .widget-image)"
 
 
 @pytest.fixture

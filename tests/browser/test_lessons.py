@@ -6,14 +6,10 @@ import time
 import nbformat
 import pytest
 from build_notebooks import KERNEL
+from lab_page import BOX, wait_until
 from lesson_source import STEMS, TABLE
 
-BOX = ".widget-vbox:has(> .widget-image)"
 CONTROL = ":scope > .widget-slider"
-
-
-def _picture(box):
-    return box.locator(".widget-image").get_attribute("src")
 
 
 def _pixels(page, box):
@@ -23,7 +19,7 @@ def _pixels(page, box):
             const bytes = new Uint8Array(await (await fetch(address)).arrayBuffer());
             return btoa(bytes.reduce((text, b) => text + String.fromCharCode(b), ''));
         }""",
-        _picture(box),
+        box.locator(".widget-image").get_attribute("src"),
     )
 
 
@@ -31,14 +27,8 @@ def _changes(page, box, act, what):
     """Do something and wait until the picture shows something else."""
     before = _pixels(page, box)
     act()
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        time.sleep(0.3)
-        after = _pixels(page, box)
-        if after != before:
-            assert base64.b64decode(after).startswith(b"\x89PNG"), what
-            return
-    pytest.fail(f"{what}: the picture does not change")
+    wait_until(lambda: _pixels(page, box) != before, 30, f"another picture: {what}")
+    assert base64.b64decode(_pixels(page, box)).startswith(b"\x89PNG"), what
 
 
 def _ways_to_move(page, control):
