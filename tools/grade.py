@@ -30,6 +30,8 @@ from _grading_repair import name_of, recognise, repair
 from _grading_run import REPAIRED, autograde, nbgrader_api
 
 ROOT = Path(__file__).resolve().parents[1]
+# What nbgrader's exchange lays beside a notebook and needs to bring the feedback back.
+EXCHANGE_FILES = ("timestamp.txt", "submission_secret.txt")
 
 
 def find_submissions(folder: Path) -> dict[str, list[Path]]:
@@ -128,7 +130,9 @@ def grade_student(student: str, slug: str, paths: list[Path], course: dict, opti
     record = folder / "private" / f"{name}_runs" / f"{slug}_result.json"
     mark = digest(*paths, *course["files"])
     done = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-    if done.get("digest") == mark and not options.again:
+    page = folder / "feedback" / slug / name / f"{name}.html"
+    has_all = page.exists() or not options.feedback
+    if done.get("digest") == mark and has_all and not options.again:
         return judge(student, slug, done, course)
     book, chosen, remarks = pick(paths, name, course["release"])
     if book is None:
@@ -142,9 +146,9 @@ def grade_student(student: str, slug: str, paths: list[Path], course: dict, opti
         shutil.rmtree(target)
     target.mkdir(parents=True)
     nbformat.write(repaired.book, target / f"{name}.ipynb")
-    handed_in = chosen.parent / "timestamp.txt"
-    if handed_in.exists():
-        shutil.copyfile(handed_in, target / "timestamp.txt")
+    for kept in EXCHANGE_FILES:
+        if (chosen.parent / kept).exists():
+            shutil.copyfile(chosen.parent / kept, target / kept)
     run = autograde(
         folder,
         name,

@@ -172,6 +172,17 @@ def test_a_second_run_gives_the_same_marks_at_once(graded):
     assert {row["student"]: row for row in again} == rows
 
 
+def test_feedback_can_be_asked_for_later(graded, tmp_path):
+    work, _ = graded
+    page = work / "course" / "feedback" / "right" / "03_elbo" / "03_elbo.html"
+    page.unlink()
+    (tmp_path / "right").symlink_to(work / "handed in" / "right")
+    options = _options(work, "--feedback")
+    course = grade.open_course(options.course, None)
+    grade.grade_class(tmp_path, course, options)
+    assert page.exists()
+
+
 def test_grading_again_gives_the_same_marks(graded, tmp_path):
     work, rows = graded
     some = ["right", "half_right", "killed_kernel", "stripped_metadata"]
