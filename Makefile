@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab test test-fast test-browser test-colab test-lowest build bands memory links binder-check fork assignment grade test-grading lint clean
+.PHONY: help ready lab test test-fast test-browser test-colab test-lowest build bands memory bench links binder-check fork assignment grade test-grading lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,14 @@ bands: ready ## measure the bands of the Expected panels (needs VAE_COURSE_DATA;
 
 memory: ready ## measure the peak memory of every lesson
 	$(BIN)/python tools/measure_memory.py $(ARGS)
+
+bench: $(VENV)/.bench ## measure the speed against other programs (half an hour on a quiet machine)
+	KINETO_LOG_LEVEL=99 $(BIN)/python benchmarks/bench.py $(ARGS)
+
+# The other trainers are compared where they can be installed; without them the rest runs.
+$(VENV)/.bench: $(VENV)/.ready
+	-$(call install,-e '.[test$(comma)bench]')
+	@touch $@
 
 binder-check: ready ## read binder/ as Binder does, without building an image
 	$(BIN)/uv tool run -q --from jupyter-repo2docker jupyter-repo2docker --no-build .

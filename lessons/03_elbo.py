@@ -1085,16 +1085,18 @@ def bernoulli_log_likelihood(x, logits):
 # $-x_i\log x_i - (1 - x_i)\log(1 - x_i)$. We compute this floor for the test digits.
 
 # %%
-pixels = data.to_unit_interval(digits.test_images).double().flatten(1)  # (N, D)
-entropy = -(torch.xlogy(pixels, pixels) + torch.xlogy(1 - pixels, 1 - pixels))
-floor = entropy.sum(1).mean()
-perfect = torch.logit(pixels, eps=1e-12)
-reached = -bernoulli_log_likelihood(pixels, perfect).mean()
+floor, reached = 0.0, 0.0
+for piece in digits.test_images.split(1000):  # all at once would take much memory
+    pixels = data.to_unit_interval(piece).double().flatten(1)  # (B, D)
+    entropy = -(torch.xlogy(pixels, pixels) + torch.xlogy(1 - pixels, 1 - pixels))
+    perfect = torch.logit(pixels, eps=1e-12)
+    floor += entropy.sum() / len(digits.test_images)
+    reached -= bernoulli_log_likelihood(pixels, perfect).sum() / len(digits.test_images)
 print(f"floor {floor:.2f}, loss of a perfect decoder {reached:.2f} nats per image")
 assert abs(floor - reached) < 1e-6
 
 # %%
-some = pixels[:1000]
+some = data.to_unit_interval(digits.test_images[:1000]).double().flatten(1)
 black_and_white = (some > 0.5).double()
 nothing_left = -bernoulli_log_likelihood(black_and_white, 60 * black_and_white - 30)
 print(f"perfect decoder, black-and-white pixels: {nothing_left.mean():.2f} nats")

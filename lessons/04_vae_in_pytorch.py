@@ -506,7 +506,8 @@ plt.show()
 #
 # ## A better recipe at half the price
 #
-# The helper `training.fit` is the loop above with a bar, a record, a stop at NaN and a
+# The helper `training.fit` is the loop above with a record, a stop at NaN, Adam's update
+# in one fused operation (faster, the same numbers up to rounding) and a
 # learning rate that may change. Here it rises to three times the old rate during the
 # first tenth, then falls to 0 along a cosine. It gets half as many steps; everything else
 # stays.
@@ -930,12 +931,16 @@ expected("04", digits, {name: report[row]["distance"] for name, row in draws.ite
 # The table of lesson 01, completed with measured columns:
 
 # %%
-seen_x = data.to_unit_interval(digits.train_images[: len(test_x)]).to(device)
+seen = digits.train_images[: len(digits.test_images)]
 errors = {}
 with torch.no_grad():
-    for kind, x in [("training", seen_x), ("test", test_x)]:
-        pictures = rival(x).sigmoid(), better.reconstruct(x)
-        errors[kind] = [((p - x) ** 2).mean().item() for p in pictures]
+    for kind, pictures in [("training", seen), ("test", digits.test_images)]:
+        squares = torch.zeros(2)
+        for piece in pictures.split(1000):  # all at once would take much memory
+            x = data.to_unit_interval(piece).to(device)
+            for row, p in enumerate([rival(x).sigmoid(), better.reconstruct(x)]):
+                squares[row] += ((p - x) ** 2).sum().item()
+        errors[kind] = (squares / pictures.numel()).tolist()
 
 # %%
 vae_far, ae_far = (report[row]["distance"] for row in draws.values())
@@ -994,10 +999,10 @@ for name, p in [("mean", probabilities), ("sharpened", sharp)]:
 
 # %%
 with torch.no_grad():
-    mu, logvar = better.encode(test_x)
-    cheat = -bernoulli_log_likelihood(test_x, better.decode(mu)).mean()
+    mu, logvar = better.encode(test_x[:2000])
+    cheat = -bernoulli_log_likelihood(test_x[:2000], better.decode(mu)).mean()
     kl = kl_to_standard_normal(mu, logvar).mean()
-honest = bounds.mean_terms(better, digits.test_images)["loss"]
+honest = bounds.mean_terms(better, digits.test_images[:2000])["loss"]
 print(f"with sampled codes: {honest:.1f} nats; with mean codes: {cheat + kl:.1f} nats")
 
 # %% [markdown]

@@ -1,6 +1,9 @@
 """Runtime, plots, widgets, panels and diagnostics."""
 
 import json
+import os
+import sys
+from pathlib import Path
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -43,6 +46,29 @@ def test_cores_follow_cpu_limit(monkeypatch, limit, most):
 def test_threads_keep_a_wish_of_the_user(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert runtime.configure_threads() == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library of Linux")
+def test_released_memory_is_the_systems_again():
+    def resident():
+        pages = Path("/proc/self/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    blocks = [bytearray(100_000) for _ in range(1000)]  # small enough for the heap
+    keep = bytearray(100_000)  # above them: the heap cannot shrink by itself
+    held = resident()
+    del blocks
+    runtime.release_memory()
+    assert resident() < held - 50e6
+    del keep
+
+
+def test_reduced_precision_ends_with_its_block():
+    before = torch.get_float32_matmul_precision()
+    with pytest.raises(KeyError), runtime.reduced_precision():
+        assert torch.get_float32_matmul_precision() == "medium"
+        raise KeyError
+    assert torch.get_float32_matmul_precision() == before
 
 
 def test_start_prints_one_line_and_seeds(capsys):

@@ -69,10 +69,16 @@ def importance_weighted_bound(
     """
     if samples < 1:
         raise ValueError(f"need at least 1 sample, got {samples}")
+    pieces = [_bound(model, piece, samples, rows) for piece in x.split(rows)]
+    return torch.cat(pieces)
+
+
+def _bound(model: nn.Module, x: Tensor, samples: int, rows: int) -> Tensor:
+    """(B,) nats for B <= rows images."""
     mu, logvar = model.encode(x)
     # The sum is kept on the CPU: some devices have no 64-bit numbers.
     log_sum = torch.full((len(x),), -math.inf, dtype=torch.float64)
-    step = max(1, rows // len(x))
+    step = max(1, rows // max(1, len(x)))
     for start in range(0, samples, step):
         s = min(step, samples - start)
         m, v, target = (t.repeat_interleave(s, dim=0) for t in (mu, logvar, x))

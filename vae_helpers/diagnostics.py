@@ -2,7 +2,6 @@
 
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import mutual_info_score
 from torch import Tensor, nn
 
 from vae_helpers.data import ImageData, to_unit_interval
@@ -189,6 +188,9 @@ def mutual_information_gap(codes: Tensor, factors: Tensor, bins: int = 20) -> Te
         Chen et al. 2018 (arXiv:1802.04942), eq. 6; the estimator is that of Locatello et
         al. 2019 (arXiv:1811.12359). Taught in lesson 05.
     """
+    # Imported here: it takes 100 MB, and most lessons do not need it.
+    from sklearn.metrics import mutual_info_score
+
     if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors):
         raise ValueError(
             f"need codes (N, Z) and factors (N, K), got {tuple(codes.shape)} and "

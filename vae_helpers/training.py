@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vae_helpers.data import to_unit_interval
+from vae_helpers.runtime import release_memory
 
 
 def warmup_cosine(fraction: float, warmup: float = 0.1) -> float:
@@ -223,7 +224,10 @@ def fit(
             index = order[position * batch_size : (position + 1) * batch_size]
             if schedule is not None:
                 optimizer.param_groups[0]["lr"] = lr * schedule(step / steps)
-            terms = loss_fn(model, to_unit_interval(images[index]))
+            x = images[index]
+            if x.dtype == torch.uint8:
+                x = to_unit_interval(x)
+            terms = loss_fn(model, x)
             optimizer.zero_grad()
             terms["loss"].backward()
             optimizer.step()
@@ -241,6 +245,7 @@ def fit(
             f"Stopped by hand after {step:,} of {steps:,} steps. The model keeps the "
             f"weights it has; the history so far is returned."
         )
+    release_memory()
     return history
 
 
