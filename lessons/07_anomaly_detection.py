@@ -97,12 +97,12 @@ def split_normal(images, seed):
 
 
 # %%
-def train_vae(images, seed, loss_fn=vae.vae_loss):
+def train_vae(images, seed, loss_fn=vae.vae_loss, quiet=True):
     """The small VAE of this lesson, trained with the loop of lesson 04."""
     torch.manual_seed(seed)
     model = vae.VAE(LATENT, HIDDEN).to(runtime.get_device())
     settings = {"steps": STEPS, "lr": PEAK_RATE, "batch_size": BATCH, "seed": seed}
-    with capture_output():  # without a bar for each of many small models
+    with capture_output(quiet, quiet, quiet):  # many small models need no bar each
         schedule = training.warmup_cosine
         training.fit(model, images, loss_fn, schedule=schedule, **settings)
     return model
@@ -111,7 +111,7 @@ def train_vae(images, seed, loss_fn=vae.vae_loss):
 # %%
 normal_images = digits.train_images[digits.train_labels == NORMAL]
 fit_images, validation_images = split_normal(normal_images, SEEDS[0])
-model = train_vae(fit_images, SEEDS[0])
+model = train_vae(fit_images, SEEDS[0], quiet=False)
 print(f"{len(fit_images)} normal images to train on, {STEPS} steps of {BATCH}")
 print(f"{len(validation_images)} normal images for validation")
 
