@@ -77,9 +77,11 @@ fork: ready ## REPOSITORY=https://github.com/YOU/NAME: point all links to your f
 	$(BIN)/python tools/set_repository.py $(REPOSITORY) --branch $(BRANCH)
 
 assignment: $(VENV)/.grade ## LESSON=03: make an nbgrader assignment (see instructor/grading.md)
+	@test -n "$(LESSON)" || { echo "Say which lesson: make assignment LESSON=03"; exit 2; }
 	$(BIN)/python tools/make_assignment.py $(LESSON) $(ARGS)
 
 grade: $(VENV)/.grade ## SUBMISSIONS=FOLDER: grade a class
+	@test -n "$(SUBMISSIONS)" || { echo "Say which folder: make grade SUBMISSIONS=../handed_in"; exit 2; }
 	OMP_NUM_THREADS=1 $(BIN)/python tools/grade.py $(SUBMISSIONS) $(ARGS)
 
 test-grading: $(VENV)/.grade ## grade a simulated class (long; the hub needs configurable-http-proxy)

@@ -625,8 +625,10 @@ same(bound, reconstruction - kl)
 #
 # *core, medium, 10 minutes*
 #
-# Write the ELBO for a batch, with this mean and the KL of exercise 03.1. No sampling. The
-# sign is that of a bound: higher is better. `sigma` may be a tensor that is being learned.
+# Write the ELBO for a batch, with this mean and the KL between
+# $q(z \mid x) = \mathcal N(\mu, \mathrm{diag}(\sigma^2))$ and the prior of this model,
+# $p(z) = \mathcal N(0, I)$. No sampling. The sign is that of a bound: higher is better.
+# `sigma` may be a tensor that is being learned.
 
 
 # %% tags=["exercise"]

@@ -317,6 +317,7 @@ def bound_scores(model, x):
 def in_pieces(score, images):
     """(N, 1, 28, 28) uint8 -> what score(x) gives for 500 images at a time, joined."""
     found = [score(data.to_unit_interval(part)) for part in images.split(500)]
+    runtime.release_memory()  # or it piles up to several hundred MB
     return {name: torch.cat([f[name] for f in found]).cpu() for name in found[0]}
 
 
@@ -846,6 +847,7 @@ assert left_out[1]["-ELBO"] < 30 and left_out[1]["pixel entropy"] < 10
 # %%
 small = sprites.make_sprites(28)
 small_sprites = small.images[small.factors[:, 1] == 0]  # the smallest of four sizes
+runtime.release_memory()
 
 # %% [markdown]
 # Each case has images to train on, normal test images and strange ones.
@@ -1150,10 +1152,11 @@ assert on_now > on_later + 0.03 and abs(honest_now - honest_later) < 0.03
 
 # %%
 def contaminate(part, others, share, generator):
-    """Replace a share of the images by strange ones, at random places."""
+    """Replace a share of the images by training images from the places in `others`."""
     count, part = round(share * len(part)), part.clone()
     places = torch.randperm(len(part), generator=generator)[:count]
-    part[places] = others[torch.randperm(len(others), generator=generator)[:count]]
+    drawn = others[torch.randperm(len(others), generator=generator)[:count]]
+    part[places] = digits.train_images[drawn]
     return part
 
 
@@ -1163,7 +1166,7 @@ def contaminated(digits, tested, digit, share, seed):
         digits.train_labels == digit,
         torch.Generator().manual_seed(seed),
     )
-    others = digits.train_images[~is_own]
+    others = (~is_own).nonzero()[:, 0]  # places of the strange images
     fit, held_back = (
         contaminate(part, others, share, generator)
         for part in split_normal(digits.train_images[is_own], seed)

@@ -143,7 +143,7 @@ def _prove(number, folder, **changes):
 @pytest.mark.slow
 @pytest.mark.parametrize("stem", STEMS)
 def test_the_key_has_all_points_and_the_stubs_none(stem, tmp_path):
-    _prove(stem, tmp_path)
+    _prove(stem, tmp_path, extension=True)
 
 
 @pytest.mark.slow
@@ -151,6 +151,31 @@ def test_the_key_has_all_points_and_the_stubs_none(stem, tmp_path):
 def test_variants_are_proven_too(number, tmp_path):
     _, facts = _prove(number, tmp_path, variant="secret")
     assert facts["sealed"]
+
+
+def test_a_proof_that_fails_leaves_the_course_as_it_was(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise ValueError("The key of exercise 00.1 gets nothing")
+
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "start.json").write_text("old", encoding="utf-8")
+    monkeypatch.setattr(make_assignment, "prove", refuse)
+    for name in ("start", "new"):
+        assert make_assignment.main(["00", "--name", name, "--to", str(tmp_path)]) == 2
+    assert (private / "start.json").read_text(encoding="utf-8") == "old"
+    assert not (private / "new.json").exists() and not (tmp_path / "source").exists()
+
+
+def test_the_command_says_what_an_overlay_leaves_unused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(make_assignment, "prove", lambda *arguments: None)
+    overlay = str(ROOT / "instructor" / "overlay_example.py")
+    arguments = ["03", "--overlay", overlay, "--variant", "s", "--to", str(tmp_path)]
+    assert make_assignment.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "Left out by the overlay: 03.4." in said
+    assert "hidden tests of 03.1 are not used" in said
+    assert "points without a bonus" in said
 
 
 def test_a_key_that_is_wrong_is_found(tmp_path):
@@ -455,3 +480,23 @@ def test_links_of_the_guides_are_alive():
         for link in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
             if not link.startswith("http"):
                 assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_a_wrong_answer_looks_and_reads_unlike_a_right_one():
+    right = {
+        "points": 3,
+        "out_of": 3,
+        "status": "graded",
+        "says": "right.",
+        "notes": [],
+    }
+    wrong = right | {"points": 0, "says": "wrong. The sign is flipped."}
+    part = right | {"points": 1.5, "says": "No gradient."}
+    assert len({report._shade(e) for e in (right, wrong, part)}) == 3
+    assert [report._word(e) for e in (right, wrong, part)] == [
+        "graded: right",
+        "graded: wrong",
+        "graded: right in part",
+    ]
+    line = report.comment({"exercises": {"03.1": wrong, "03.2": right}})
+    assert line == "03.1: 0/3 graded (wrong. The sign is flipped.); 03.2: 3/3 graded"

@@ -63,7 +63,11 @@ def exercise_result(
     total = None if None in points else round(sum(points), 2)
     says = verdict(check)
     notes = list(repaired.notes.get(number, []))
-    notes += [f"{name}: {why}" for name in hidden for why in errors(cells.get(name))]
+    failed = [why for name in hidden for why in errors(cells.get(name))]
+    failed = [why.removeprefix("AssertionError: ") for why in failed]
+    notes += [
+        f"hidden test: {w}" for w in dict.fromkeys(failed) if w != "not attempted"
+    ]
     broken = [e for n, c in cells.items() if n.startswith("setup") for e in errors(c)]
     wrong = errors(answer) + errors(check)
     hung = any("CellTimeoutError" in e for e in wrong)
@@ -162,7 +166,10 @@ def comment(row: dict) -> str:
     parts = []
     for number, found in row["exercises"].items():
         points = "-" if found["points"] is None else f"{found['points']:g}"
-        parts.append(f"{number}: {points}/{found['out_of']:g} {found['status']}")
+        part = f"{number}: {points}/{found['out_of']:g} {found['status']}"
+        if found["says"] and found["points"] != found["out_of"]:
+            part += f" ({found['says'].split(chr(10))[0][:150]})"
+        parts.append(part)
     return "; ".join(parts)
 
 
@@ -240,8 +247,8 @@ def _line(folder: Path, name: str, row: dict, facts: dict) -> str:
         points = "–" if found["points"] is None else f"{found['points']:g}"
         remark = "; ".join(filter(None, [found["says"], *found["notes"]]))
         cells += (
-            f'<td style="background: {COLOURS.get(found["status"], "#ffffff")}">'
-            f"<b>{points}</b> of {found['out_of']:g}, {found['status']}"
+            f'<td style="background: {_shade(found)}">'
+            f"<b>{points}</b> of {found['out_of']:g}, {_word(found)}"
             f"<small>{html.escape(remark)}</small></td>"
         )
     score, bonus = (
@@ -252,6 +259,22 @@ def _line(folder: Path, name: str, row: dict, facts: dict) -> str:
         f'<tr><th scope="row">{who}</th><td>{row["status"]}</td><td>{score}</td>'
         f"<td>{bonus}</td>{cells}<td><small>{notes}</small></td></tr>"
     )
+
+
+def _shade(found: dict) -> str:
+    """The colour of a cell; a wrong answer looks unlike a right one."""
+    if found["status"] != GRADED or found["points"] == found["out_of"]:
+        return COLOURS.get(found["status"], "#ffffff")
+    return COLOURS[CRASHED] if not found["points"] else COLOURS[SETUP]
+
+
+def _word(found: dict) -> str:
+    """The status, and for what was graded whether it is right."""
+    if found["status"] != GRADED or found["points"] is None:
+        return found["status"]
+    if found["points"] == found["out_of"]:
+        return "graded: right"
+    return "graded: right in part" if found["points"] else "graded: wrong"
 
 
 def print_table(rows: list[dict], facts: dict) -> str:

@@ -231,6 +231,8 @@ def grade_class(folder: Path, course: dict, options) -> list[dict]:
     """Grade everybody; prints a line for each student as it is done."""
     found = find_submissions(folder)
     if options.students:
+        if not options.students.is_file():
+            raise ValueError(f"There is no list of students {options.students}.")
         listed = options.students.read_text(encoding="utf-8-sig").split("\n")
         for student in filter(None, (line.split(",")[0].strip() for line in listed)):
             found.setdefault(student, [])
@@ -282,7 +284,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(report.print_table(rows, course["facts"]))
     each = seconds / max(1, len(rows))
-    print(f"{len(rows)} submissions in {seconds:.0f} s, {each:.1f} s each.")
+    print(f"{len(rows)} students in {seconds:.0f} s, {each:.1f} s each.")
     print("\n".join(str(path) for path in paths))
     return 0
 

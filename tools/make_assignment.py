@@ -36,6 +36,7 @@ from _grading_lesson import (
     read_exercises,
     tags,
 )
+from _grading_repair import number_of
 from _grading_run import nbgrader_api
 from _grading_variants import HIDDEN as HIDDEN_CASES
 from _grading_variants import SHOWN as SHOWN_CASES
@@ -289,8 +290,15 @@ def make_source(lesson: dict, name: str, overlay: dict, options) -> tuple:
         seen[cell.id] = seen.get(cell.id, -1) + 1
         cell.id += f"-{seen[cell.id]}" if seen[cell.id] else ""
     nbformat.validate(book)
+    remarks = [f"Left out by the overlay: {n}." for n in overlay.get("LEAVE_OUT", ())]
+    remarks += [
+        f"The overlay's hidden tests of {number} are not used: a variant is tested on "
+        "hidden inputs of its own."
+        for number in overlay.get("HIDDEN", {})
+        if number in sealed
+    ]
     facts = {"lesson": lesson["stem"], "exercises": entries, "sealed": sealed}
-    return book, facts
+    return book, facts | {"remarks": remarks}
 
 
 def _introduction(lesson: dict, entries: dict) -> NotebookNode:
@@ -372,7 +380,7 @@ def prove(book: NotebookNode, facts: dict, private: Path) -> None:
     sys.modules.pop("course_hidden_tests", None)
     try:
         for solved, change in ((True, builder.to_solved), (False, builder.to_stub)):
-            got = _run_graded(book, change)
+            got = _run_graded(book, change, facts)
             for number, entry in facts["exercises"].items():
                 if entry["manual"]:
                     continue
@@ -388,8 +396,11 @@ def prove(book: NotebookNode, facts: dict, private: Path) -> None:
         sys.path.remove(str(private))
 
 
-def _run_graded(book: NotebookNode, change) -> dict[str, list]:
-    """Run set-up, answers and graded cells here; number -> points of its cells."""
+def _run_graded(book: NotebookNode, change, facts: dict) -> dict[str, list]:
+    """Run set-up, answers and graded cells here; number -> points of its cells.
+
+    Exercises that a person grades have neither a key nor points to prove.
+    """
     import torch
 
     namespace: dict = {"__name__": "assignment"}
@@ -397,14 +408,16 @@ def _run_graded(book: NotebookNode, change) -> dict[str, list]:
     kind = torch.get_default_dtype()
     try:
         for cell in book.cells:
-            facts = cell.metadata.get("nbgrader", {})
-            name = facts.get("grade_id", "")
+            marks = cell.metadata.get("nbgrader", {})
+            name = marks.get("grade_id", "")
+            number = number_of(name)
             if cell.cell_type != "code" or not name:
                 continue
+            if facts["exercises"].get(number, {}).get("manual"):
+                continue
             with contextlib.redirect_stdout(io.StringIO()):
-                value = _run_cell(change(cell.source), namespace, facts)
-            if facts["grade"]:
-                number = ".".join(name.split("-")[1:3])
+                value = _run_cell(change(cell.source), namespace, marks)
+            if marks["grade"]:
                 got.setdefault(number, []).append(value)
     finally:
         torch.set_default_dtype(kind)
@@ -481,10 +494,20 @@ def write_assignment(options) -> dict:
     prepare_course(folder)
     private = folder / "private"
     text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-    (private / f"{name}.json").write_text(text, encoding="utf-8")
+    # The hidden tests read these two files; a proof that fails leaves them as they were.
+    written = [private / f"{name}.json", private / f"{name}_overlay.py"]
+    before = {p: p.read_bytes() if p.exists() else None for p in written}
+    written[0].write_text(text, encoding="utf-8")
     if options.overlay:
-        shutil.copyfile(options.overlay, private / f"{name}_overlay.py")
-    prove(book, facts, private)
+        shutil.copyfile(options.overlay, written[1])
+    try:
+        prove(book, facts, private)
+    except BaseException:
+        for path, content in before.items():
+            path.unlink(missing_ok=True)
+            if content is not None:
+                path.write_bytes(content)
+        raise
     source = folder / "source" / name / f"{name}.ipynb"
     source.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(book, source)
@@ -522,6 +545,9 @@ def main(arguments: list[str] | None = None) -> int:
             kind += ", graded by a person" if entry["manual"] else ""
             kind += ", variant" if number in facts["sealed"] else ""
             print(f"{number} {entry['title']}: {parts} points{kind}")
+        core = [e for e in facts["exercises"].values() if not e["bonus"]]
+        print(f"Together {sum(map(worth, core)):g} points without a bonus.")
+        print(*facts["remarks"], sep="\n", end="\n" if facts["remarks"] else "")
         print("The key has all points, the stubs have none.")
         if importlib.util.find_spec("nbgrader") is None:
             print("nbgrader is not installed: no students' version. Install .[grade].")

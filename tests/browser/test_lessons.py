@@ -12,23 +12,33 @@ from lesson_source import STEMS, TABLE
 CONTROL = ":scope > .widget-slider"
 
 
-def _pixels(page, box):
-    """The bytes of the picture that the browser shows; its address changes each time."""
-    return page.evaluate(
-        """async address => {
-            const bytes = new Uint8Array(await (await fetch(address)).arrayBuffer());
-            return btoa(bytes.reduce((text, b) => text + String.fromCharCode(b), ''));
-        }""",
-        box.locator(".widget-image").get_attribute("src"),
+def _pixels(box):
+    """The bytes of the picture that the browser shows.
+
+    Its address changes with each picture, and the old one dies: ask again if it did.
+    """
+    return box.locator(".widget-image").evaluate(
+        """async (image) => {
+            for (let tries = 0; ; tries++) {
+                try {
+                    const answer = await fetch(image.src);
+                    const bytes = new Uint8Array(await answer.arrayBuffer());
+                    return btoa(bytes.reduce((t, b) => t + String.fromCharCode(b), ''));
+                } catch (error) {
+                    if (tries == 50) throw error;
+                    await new Promise(ready => setTimeout(ready, 100));
+                }
+            }
+        }"""
     )
 
 
 def _changes(page, box, act, what):
     """Do something and wait until the picture shows something else."""
-    before = _pixels(page, box)
+    before = _pixels(box)
     act()
-    wait_until(lambda: _pixels(page, box) != before, 30, f"another picture: {what}")
-    assert base64.b64decode(_pixels(page, box)).startswith(b"\x89PNG"), what
+    wait_until(lambda: _pixels(box) != before, 30, f"another picture: {what}")
+    assert base64.b64decode(_pixels(box)).startswith(b"\x89PNG"), what
 
 
 def _ways_to_move(page, control):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import grade
 import make_assignment
+import nbformat
 import pytest
 
-from grading.students import STUDENTS, write_class
+from grading.students import STUDENTS, cell, write_class
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = {"03.1": 8, "03.2": 17, "03.3": 10}
@@ -181,6 +182,29 @@ def test_feedback_can_be_asked_for_later(graded, tmp_path):
     course = grade.open_course(options.course, None)
     grade.grade_class(tmp_path, course, options)
     assert page.exists()
+
+
+def test_an_open_exercise_waits_for_a_person(tmp_path):
+    course, handed_in = tmp_path / "course", tmp_path / "in"
+    arguments = ["02", "--extension", "--to", str(course)]
+    assert make_assignment.main(arguments) == 0
+    released = (
+        course / "release" / "02_reparameterization" / "02_reparameterization.ipynb"
+    )
+    book = nbformat.read(released, as_version=4)
+    cell(book, "answer-02-4").source = "spread = 2 + 2"
+    cell(book, "text-02-4").source = "I compared two baselines; the second one won."
+    for student, work in {"wrote": book, "did not": nbformat.read(released, 4)}.items():
+        (handed_in / student).mkdir(parents=True)
+        nbformat.write(work, handed_in / student / released.name)
+    assert grade.main([str(handed_in), "--course", str(course)]) == 0
+    table = course / "marks" / "02_reparameterization_lms.csv"
+    with open(table, encoding="utf-8-sig", newline="") as file:
+        lms = {row["student"]: row for row in csv.DictReader(file)}
+    assert "02.4: -/10 needs a person" in lms["wrote"]["comment"]
+    assert lms["wrote"]["score"] == ""
+    assert "02.4: 0/10 not attempted" in lms["did not"]["comment"]
+    assert lms["did not"]["score"] == "0.0"
 
 
 def test_grading_again_gives_the_same_marks(graded, tmp_path):
