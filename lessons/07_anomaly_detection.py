@@ -1151,12 +1151,12 @@ assert on_now > on_later + 0.03 and abs(honest_now - honest_later) < 0.03
 
 
 # %%
-def contaminate(part, others, share, generator):
-    """Replace a share of the images by training images from the places in `others`."""
+def contaminate(part, images, others, share, generator):
+    """Replace a share of `part` by some of images[others], both drawn at random."""
     count, part = round(share * len(part)), part.clone()
     places = torch.randperm(len(part), generator=generator)[:count]
     drawn = others[torch.randperm(len(others), generator=generator)[:count]]
-    part[places] = digits.train_images[drawn]
+    part[places] = images[drawn]
     return part
 
 
@@ -1168,7 +1168,7 @@ def contaminated(digits, tested, digit, share, seed):
     )
     others = (~is_own).nonzero()[:, 0]  # places of the strange images
     fit, held_back = (
-        contaminate(part, others, share, generator)
+        contaminate(part, digits.train_images, others, share, generator)
         for part in split_normal(digits.train_images[is_own], seed)
     )
     images = torch.cat([tested, held_back])
