@@ -108,16 +108,6 @@ def train(images: data.ImageData, device: torch.device, quick: bool) -> dict:
     }
 
 
-PARTS: dict[str, Callable] = {
-    "train": train,
-    "minute": measures.minute,
-    "scaling": measures.scaling,
-    "profile": measures.profile,
-    "bound": measures.bound,
-    "start": measures.start,
-}
-
-
 def on_gpu(images: data.ImageData, device: torch.device, quick: bool) -> dict | None:
     """The training part on a GPU, or None where there is no GPU."""
     if not torch.cuda.is_available():
@@ -125,9 +115,20 @@ def on_gpu(images: data.ImageData, device: torch.device, quick: bool) -> dict | 
     return train(images, torch.device("cuda"), quick)
 
 
+PARTS: dict[str, Callable] = {
+    "train": train,
+    "minute": measures.minute,
+    "scaling": measures.scaling,
+    "profile": measures.profile,
+    "bound": measures.bound,
+    "start": measures.start,
+    "gpu": on_gpu,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = [*PARTS, "gpu"]
+    names = list(PARTS)
     parser.add_argument("parts", nargs="*", choices=[*names, []], help=f"of {names}")
     parser.add_argument(
         "--quick", action="store_true", help="a fraction of the work, to see it run"
@@ -146,8 +147,7 @@ def main() -> None:
     results["machine"] = machine() | {"load": round(os.getloadavg()[0], 1)}
     for name in options.parts or names:
         print(name, flush=True)
-        part = on_gpu if name == "gpu" else PARTS[name]
-        results[name] = part(images, torch.device("cpu"), options.quick)
+        results[name] = PARTS[name](images, torch.device("cpu"), options.quick)
         file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     report.write(
         results, options.to, ROOT / "figures" if options.to == RESULTS else options.to

@@ -1,6 +1,5 @@
 """The parts of the benchmark beside the comparison of programs."""
 
-import math
 import os
 import statistics
 import subprocess
@@ -9,7 +8,7 @@ import time
 from pathlib import Path
 
 import torch
-from programs import Task, matrix_products, new_model
+from programs import multiply, new_model
 from torch import nn
 from torch.profiler import ProfilerActivity
 from torch.profiler import profile as torch_profile
@@ -53,14 +52,9 @@ def _against_floor(images, steps: int, repeats: int, *, hidden=400, batch=128) -
     for seed in range(repeats):
         options = {"batch_size": batch, "seed": seed}
         fit_s.append(_train(new_model(seed, hidden), images, steps, **options))
-        task = Task(images[: steps * batch], 1, batch)
-        done = task.steps  # fewer than `steps` where the images are few
         start = time.perf_counter()
-        for _ in range(math.ceil(steps / done)):
-            matrix_products(new_model(seed, hidden), task)
-        floor_s.append(
-            (time.perf_counter() - start) * steps / (done * math.ceil(steps / done))
-        )
+        multiply(new_model(seed, hidden), steps, batch)
+        floor_s.append(time.perf_counter() - start)
     to_microseconds = 1e6 / (steps * batch)
     return {
         "fit_us": statistics.median(fit_s) * to_microseconds,

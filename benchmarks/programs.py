@@ -274,6 +274,13 @@ def lightning_trainer(model: nn.Module, task: Task) -> None:
 
 
 def matrix_products(model: VAE, task: Task) -> None:
+    """The floor under a training: `multiply` for as many steps."""
+    multiply(model, task.steps, task.batch_size, task.device)
+
+
+def multiply(
+    model: VAE, steps: int, batch_size: int, device: torch.device | str = "cpu"
+) -> None:
     """Only the products of matrices that a training step cannot do without.
 
     A layer (I -> O) needs one product forward, one for the gradient of its weights and,
@@ -283,13 +290,13 @@ def matrix_products(model: VAE, task: Task) -> None:
     products = []
     for number, layer in enumerate(layers):
         o, i = layer.weight.shape
-        shapes = [(task.batch_size, i, o), (o, task.batch_size, i)]
-        shapes += [(task.batch_size, o, i)] * (number > 0)
+        shapes = [(batch_size, i, o), (o, batch_size, i)]
+        shapes += [(batch_size, o, i)] * (number > 0)
         for rows, inner, columns in shapes:
-            a = torch.randn(rows, inner, device=task.device)
-            b = torch.randn(inner, columns, device=task.device)
-            products.append((a, b, torch.empty(rows, columns, device=task.device)))
-    for _ in range(task.steps):
+            a = torch.randn(rows, inner, device=device)
+            b = torch.randn(inner, columns, device=device)
+            products.append((a, b, torch.empty(rows, columns, device=device)))
+    for _ in range(steps):
         for a, b, out in products:
             torch.mm(a, b, out=out)
 

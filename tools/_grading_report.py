@@ -5,7 +5,7 @@ import html
 import re
 from pathlib import Path
 
-from _grading_repair import Repaired, name_of
+from _grading_repair import Repaired, name_of, number_key
 from nbformat import NotebookNode
 
 GRADED, NOT_ATTEMPTED = "graded", "not attempted"
@@ -54,7 +54,7 @@ def exercise_result(
         repaired: what was put back, and what looks strange.
         run: the result of _grading_run.autograde.
     """
-    key = number.replace(".", "-")
+    key = number_key(number)
     cells = {name_of(cell): cell for cell in book.cells if name_of(cell)}
     answer, check = cells.get(f"answer-{key}"), cells.get(f"check-{key}")
     hidden = [f"hidden-{key}-{at}" for at in range(len(entry["hidden"]))]

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import _grading_report as report
 import nbformat
-from _grading_repair import name_of, recognise, repair
+from _grading_repair import Repaired, name_of, recognise, repair
 from _grading_run import REPAIRED, autograde, nbgrader_api
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -187,8 +187,6 @@ def judge(student: str, slug: str, done: dict, course: dict) -> dict:
         why = next((line for line in done["said"].splitlines() if "Error" in line), "")
         row = report.no_result(student, report.SETUP, facts, f"nbgrader failed: {why}")
         return {**row, "slug": slug}
-    from _grading_repair import Repaired
-
     path = folder / "autograded" / slug / name / f"{name}.ipynb"
     book = nbformat.read(path, as_version=4)
     marks = read_marks(folder, name, slug)
