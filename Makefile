@@ -57,7 +57,7 @@ bands: ready ## measure the bands of the Expected panels (needs VAE_COURSE_DATA;
 memory: ready ## measure the peak memory of every lesson
 	$(BIN)/python tools/measure_memory.py $(ARGS)
 
-bench: $(VENV)/.bench ## measure the speed against other programs (half an hour on a quiet machine)
+bench: $(VENV)/.bench ## measure the speed against other programs (twenty minutes on a quiet machine)
 	KINETO_LOG_LEVEL=99 $(BIN)/python benchmarks/bench.py $(ARGS)
 
 # The other trainers are compared where they can be installed; without them the rest runs.

@@ -1,6 +1,6 @@
 """Measure how fast the course trains, against the usual way, other trainers and the floor.
 
-    python benchmarks/bench.py            everything (about half an hour on two cores)
+    python benchmarks/bench.py            everything (about about twenty minutes on two cores)
     python benchmarks/bench.py train      one part; parts: train, minute, scaling,
                                           profile, bound, start, gpu
 
@@ -23,13 +23,13 @@ import measures
 import programs
 import report
 import torch
-from programs import FLOOR, Task
+from programs import FIT, FLOOR, Task
 
 from vae_helpers import bounds, data, runtime
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-EPOCHS, ROUNDS = 3, 5
+EPOCHS, ROUNDS = 2, 3
 QUICK_EPOCHS, QUICK_ROUNDS = 1, 1
 
 
@@ -87,7 +87,7 @@ def train(images: data.ImageData, device: torch.device, quick: bool) -> dict:
                     bounds.mean_terms(model, images.test_images)["loss"]
                 )
         print(f"  round {seed + 1} of {count} done", flush=True)
-    base, floor = seconds["`fit` of the course"], seconds[FLOOR]
+    base, floor = seconds[FIT], seconds[FLOOR]
 
     def ratio(values: list[float], under: list[float]) -> dict:
         return spread([a / b for a, b in zip(values, under, strict=True)])

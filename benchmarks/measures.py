@@ -64,7 +64,7 @@ def _against_floor(images, steps: int, repeats: int, *, hidden=400, batch=128) -
 
 def scaling(images: data.ImageData, device: torch.device, quick: bool) -> dict:
     """Time per image against batch size, width, size of the data set and threads."""
-    x, seen = images.train_images, 6_400 if quick else 64_000  # images per measurement
+    x, seen = images.train_images, 6_400 if quick else 32_000  # images per measurement
     repeats = 1 if quick else 3
     found: dict[str, dict] = {"batch size": {}, "hidden units": {}}
     for batch in (32, 64, 128, 256, 512, 1024):

@@ -301,13 +301,14 @@ def multiply(
             torch.mm(a, b, out=out)
 
 
+FIT = "`fit` of the course"
 LADDER = {
     "the usual example": usual_example,
     "+ logits in the loss": logits_example,
     "+ images in memory": tensor_loader,
     "+ no DataLoader": indexed,
     "+ fused Adam": indexed_fused,
-    "`fit` of the course": course_fit,
+    FIT: course_fit,
     "`fit`, reduced precision": course_fit_reduced,
 }
 FLOOR = "floor: matrix products only"

@@ -1539,7 +1539,7 @@ for name, codes in [("as it is", code_table), ("reshaped", scrambled)]:
 #
 # **Sources.** Higgins et al., *beta-VAE* (ICLR 2017), also for $\beta_{\text{norm}}$. Alemi et al., *Fixing a broken ELBO* (arXiv:1711.00464), section 2.
 # Lucas et al., *Don't blame the ELBO!* (arXiv:1911.02469), for collapse in the linear model.
-# Cover and Thomas, *Elements of information theory*, section 10.3, for water-filling. Burda
+# Cover and Thomas, *Elements of information theory* (2nd edition, 2006), section 10.3, for water-filling. Burda
 # et al. (arXiv:1509.00519), section 5.2, for active units. Bowman et al. (arXiv:1511.06349)
 # for the warm-up, Kingma et al. (arXiv:1606.04934), Appendix C.8, for free bits. Chen et al.
 # (arXiv:1802.04942), equation 6, for the gap. Locatello et al., *Challenging common

@@ -1301,9 +1301,9 @@ for name in compared:
 # | average precision at a rate, with an interval | `anomaly.average_precision` |
 #
 # **Sources.** An and Cho 2015, *Variational autoencoder based anomaly detection using
-# reconstruction probability*, algorithm 4. Nalisnick et al. (arXiv:1810.09136) on garments and
+# reconstruction probability*, algorithm 4; we average $\log p$, as the ELBO does. Nalisnick et al. (arXiv:1810.09136) on garments and
 # digits. Serrà et al. (arXiv:1909.11480), section 3. Ren et al. (arXiv:1906.02845), section 3;
 # moving the image's own pixels is our variant. Xiao et al. (arXiv:2003.02977), section 3. Ruff et
 # al. 2018, *Deep one-class classification*. Perera et al. (arXiv:1903.08550). Abati et al.
-# (arXiv:1807.01653). Vovk et al. 2005, section 2.2, for the threshold. Liu et al. 2008 for
+# (arXiv:1807.01653). Vovk et al. 2005, section 4.1, for the threshold. Liu et al. 2008 for
 # the isolation forest.

@@ -507,8 +507,9 @@ def test_a_wrong_answer_looks_and_reads_unlike_a_right_one():
     }
     wrong = right | {"points": 0, "says": "wrong. The sign is flipped."}
     part = right | {"points": 1.5, "says": "No gradient."}
-    assert len({report._shade(e) for e in (right, wrong, part)}) == 3
-    assert [report._word(e) for e in (right, wrong, part)] == [
+    colours, words = zip(*map(report._verdict, (right, wrong, part)), strict=True)
+    assert len(set(colours)) == 3
+    assert list(words) == [
         "graded: right",
         "graded: wrong",
         "graded: right in part",

@@ -1,6 +1,7 @@
 """Tests of vae_helpers.data; every server runs on this computer, no test needs more."""
 
 import _thread
+import copy
 import gc
 import gzip
 import hashlib
@@ -20,7 +21,13 @@ import pytest
 import torch
 
 from vae_helpers import data, download
-from vae_helpers.data import DataUnavailableError, load_images, to_unit_interval
+from vae_helpers.data import (
+    DataUnavailableError,
+    known_in_unit_interval,
+    load_images,
+    to_unit_interval,
+)
+from vae_helpers.distributions import bernoulli_log_likelihood
 
 # torchvision keeps the errors of its mirrors, and with them closed sockets, until they
 # are collected as garbage, in whatever code then runs.
@@ -691,6 +698,21 @@ def test_the_sample_without_its_file_comes_from_mnist_data(monkeypatch, tmp_path
 
 
 # to_unit_interval
+
+
+def test_a_note_says_that_pixels_were_checked_until_they_change():
+    pixels = to_unit_interval(torch.full((2, 3), 7, dtype=torch.uint8))
+    assert known_in_unit_interval(pixels)
+    for other in (pixels.clone(), pixels[:1], 2 * pixels, copy.deepcopy(pixels)):
+        assert not known_in_unit_interval(other)
+    pixels.view(-1).mul_(255)  # through a view
+    assert not known_in_unit_interval(pixels)
+    with pytest.raises(ValueError, match="got values from 7 to 7"):
+        bernoulli_log_likelihood(pixels, torch.zeros(2, 3))
+    with torch.inference_mode():
+        pixels = to_unit_interval(torch.full((2, 3), 7, dtype=torch.uint8))
+        assert not known_in_unit_interval(pixels)
+        assert bernoulli_log_likelihood(pixels, torch.zeros(2, 3)).isfinite().all()
 
 
 def test_uint8_becomes_floats_in_the_unit_interval():

@@ -11,6 +11,7 @@ import pytest
 import torch
 from nbclient import NotebookClient
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vae_helpers import training
 from vae_helpers.training import History, fit, progress, warmup_cosine
@@ -151,6 +152,28 @@ def test_an_interrupt_keeps_model_and_history(capsys):
     assert len(history["loss"]) == 2
     assert not torch.equal(_weights(model), before)
     assert "Stopped by hand after 25 of 99 steps" in capsys.readouterr().out
+
+
+class _Reads(TorchDispatchMode):
+    """Counts how often a value is read from a tensor: each read makes a GPU wait."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("images", [IMAGES, IMAGES / 255], ids=["uint8", "floats"])
+def test_no_step_waits_for_the_device(images):
+    counts = []
+    for steps in (5, 25):
+        with _Reads() as reads:
+            fit(_model(), images, vae_loss, steps=steps, batch_size=32)
+        counts.append(reads.count)
+    assert counts[0] == counts[1]
 
 
 def test_bad_input_is_named():

@@ -246,9 +246,10 @@ def _line(folder: Path, name: str, row: dict, facts: dict) -> str:
     for found in row["exercises"].values():
         points = "–" if found["points"] is None else f"{found['points']:g}"
         remark = "; ".join(filter(None, [found["says"], *found["notes"]]))
+        colour, words = _verdict(found)
         cells += (
-            f'<td style="background: {_shade(found)}">'
-            f"<b>{points}</b> of {found['out_of']:g}, {_word(found)}"
+            f'<td style="background: {colour}">'
+            f"<b>{points}</b> of {found['out_of']:g}, {words}"
             f"<small>{html.escape(remark)}</small></td>"
         )
     score, bonus = (
@@ -261,20 +262,16 @@ def _line(folder: Path, name: str, row: dict, facts: dict) -> str:
     )
 
 
-def _shade(found: dict) -> str:
-    """The colour of a cell; a wrong answer looks unlike a right one."""
-    if found["status"] != GRADED or found["points"] == found["out_of"]:
-        return COLOURS.get(found["status"], "#ffffff")
-    return COLOURS[CRASHED] if not found["points"] else COLOURS[SETUP]
-
-
-def _word(found: dict) -> str:
-    """The status, and for what was graded whether it is right."""
-    if found["status"] != GRADED or found["points"] is None:
-        return found["status"]
-    if found["points"] == found["out_of"]:
-        return "graded: right"
-    return "graded: right in part" if found["points"] else "graded: wrong"
+def _verdict(found: dict) -> tuple[str, str]:
+    """Colour and words of a cell; a wrong answer looks unlike a right one."""
+    status, points = found["status"], found["points"]
+    if status != GRADED:
+        return COLOURS.get(status, "#ffffff"), status
+    if points == found["out_of"]:
+        return COLOURS[GRADED], "graded: right"
+    if points:
+        return COLOURS[SETUP], "graded: right in part"
+    return COLOURS[CRASHED], "graded: wrong"
 
 
 def print_table(rows: list[dict], facts: dict) -> str:

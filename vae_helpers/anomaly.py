@@ -68,7 +68,7 @@ def choose_threshold(scores: Scores, false_alarm_rate: float) -> float:
             for more scores than there are.
 
     Source:
-        Vovk et al. 2005, Algorithmic learning in a random world, section 2.2 (split
+        Vovk et al. 2005, Algorithmic learning in a random world, section 4.1 (split
         conformal prediction). Taught in lesson 07.
     """
     if scores.split != NORMAL_VALIDATION:
@@ -99,7 +99,8 @@ def reconstruction_probability(model: nn.Module, x: Tensor, draws: int) -> Tenso
 
     Returns:
         (B,) nats per image, summed over pixels; higher is more normal, so its negative
-        is the score. (The name is An & Cho's: it is the mean of a logarithm.)
+        is the score. (The name is An & Cho's; what is averaged is log p(x | z), the
+        first term of the ELBO.)
 
     Raises:
         ValueError: draws is not a positive whole number.

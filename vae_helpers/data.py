@@ -133,7 +133,7 @@ def to_unit_interval(images: Tensor) -> Tensor:
     if not isinstance(images, Tensor):
         raise ValueError(f"{needed}, got {type(images).__name__}, not a tensor")
     if images.dtype == torch.uint8:
-        return images.to(torch.float32) / 255
+        return remember_unit_interval(images.to(torch.float32) / 255)
     kind = str(images.dtype).removeprefix("torch.")
     if not images.is_floating_point():
         raise ValueError(f"{needed}, got {kind}")
@@ -146,6 +146,24 @@ def to_unit_interval(images: Tensor) -> Tensor:
     if low < 0 or high > 1:
         raise ValueError(f"{needed}, got {kind} from {low:g} to {high:g}")
     return images
+
+
+def remember_unit_interval(images: Tensor) -> Tensor:
+    """Note on a tensor that its values lie in [0, 1], and return the same tensor.
+
+    A loss that asks `known_in_unit_interval` need not look at every pixel again. On a GPU
+    that look would make the program wait for the device in every step of a training. A
+    change in place ends the note; a copy, a slice or a result does not have it.
+    """
+    if not images.is_inference():  # such tensors do not count their changes
+        images._in_unit_interval = id(images), images._version
+    return images
+
+
+def known_in_unit_interval(images: Tensor) -> bool:
+    """True when the tensor carries the note and was not changed in place since."""
+    note = getattr(images, "_in_unit_interval", None)
+    return note is not None and note == (id(images), images._version)
 
 
 def _describe(data: ImageData, notes: list[str]) -> str:
@@ -172,22 +190,29 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> Tensor:
     if is_packed := os.path.exists(packed) and not os.path.exists(path):
         path = packed
     label = "/".join(path.parts[-3:])
+    # One byte more shows a file that is too long, however much it holds. It is read in
+    # place: a second copy would add 47 MB to the peak of every lesson.
+    content, size = bytearray(needed + 1), 0
+    view = memoryview(content)
     try:
         with gzip.open(path) if is_packed else open(path, "rb") as file:
-            # One byte more shows a file that is too long, however much it holds.
-            content = bytearray(file.read(needed + 1))
+            while count := file.readinto(view[size : size + 2**20]):
+                size += count
     except FileNotFoundError:
         raise SourceError(f"{label} is missing") from None
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
         message = f"{label} cannot be read to its {needed:,} bytes ({why})"
         raise SourceError(message) from None
-    if len(content) != needed:
-        found = f"{len(content):,}" if len(content) < needed else "more"
+    if size != needed:
+        found = f"{size:,}" if size < needed else "more"
         raise SourceError(f"{label} holds {found} bytes and must hold {needed:,}")
     if not content.startswith(header):
         raise SourceError(f"{label} is not an idx file of shape {shape}")
-    return torch.frombuffer(content, dtype=torch.uint8, offset=len(header)).view(shape)
+    pixels = torch.frombuffer(
+        content, dtype=torch.uint8, count=math.prod(shape), offset=len(header)
+    )
+    return pixels.view(shape)
 
 
 def _read_split(raw: Path, split: str) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vae_helpers.data import to_unit_interval
+from vae_helpers.data import remember_unit_interval, to_unit_interval
 from vae_helpers.runtime import release_memory
 
 
@@ -225,8 +225,9 @@ def fit(
             if schedule is not None:
                 optimizer.param_groups[0]["lr"] = lr * schedule(step / steps)
             x = images[index]
-            if x.dtype == torch.uint8:
-                x = to_unit_interval(x)
+            # Floats were checked above. A check in every step would stop a GPU.
+            is_whole = x.dtype == torch.uint8
+            x = to_unit_interval(x) if is_whole else remember_unit_interval(x)
             terms = loss_fn(model, x)
             optimizer.zero_grad()
             terms["loss"].backward()
