@@ -321,7 +321,6 @@ def programs() -> dict[str, Callable]:
         found["pythae's trainer"] = pythae_trainer
     if find_spec("lightning"):
         found["Lightning's trainer"] = lightning_trainer
-    found[FLOOR] = matrix_products
     return found
 
 

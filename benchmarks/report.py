@@ -44,7 +44,8 @@ def train_table(part: dict, title: str) -> list[str]:
     text = (
         f"784-400-20-400-784, batches of 128, {part['images']:,} images, "
         f"{part['epochs']} epochs, {part['rounds']} rounds that take turns, each with "
-        "its own seed. The test loss is -ELBO in nats per image after these epochs."
+        "its own seed; the floor is timed before and after each of them. The test loss "
+        "is -ELBO in nats per image after these epochs."
     )
     header = ["program", "s per epoch", "times the floor", "times `fit`", "test loss"]
     return [f"## {title}", "", text, "", *_rows(header, rows)]
