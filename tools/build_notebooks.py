@@ -70,13 +70,21 @@ if find_spec("vae_helpers") is None:
 
 
 def course() -> dict:
-    """lessons/course.toml, the repository's address and the measured run times."""
+    """lessons/course.toml, with the repository's address and the minutes of everything.
+
+    Run times are measured (timings.json); minutes of exercises are the sum of what the
+    labels of the core exercises say.
+    """
     table = tomllib.loads((LESSONS / "course.toml").read_text(encoding="utf-8"))
     timings = (LESSONS / "timings.json").read_text(encoding="utf-8")
     table["timings"] = json.loads(timings)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     table["repository"] = project["project"]["urls"]["Repository"]
     table["branch"] = project["tool"]["vae-course"]["branch"]
+    for lesson in table["lesson"]:
+        text = (LESSONS / f"{lesson['stem']}.py").read_text(encoding="utf-8")
+        minutes = re.findall(r"^# \*core, \w+, (\d+) minutes\*$", text, re.MULTILINE)
+        lesson["exercise_minutes"] = sum(map(int, minutes))
     return table
 
 
