@@ -143,8 +143,8 @@ def test_what_is_too_old_is_said_in_words(monkeypatch):
 
 
 FOREIGN = re.compile(
-    "make: command|No module named|No space|torchvision::nms|unable to access|dtype size"
-    "|widget`|IProgress"
+    "make: command|No module named|No space|torchvision::nms|No matching distribution"
+    "|'git', 'clone'|dtype size|widget`|IProgress"
 )
 
 
