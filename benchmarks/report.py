@@ -1,5 +1,6 @@
 """Tables and figures from the numbers of a benchmark."""
 
+import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -82,7 +83,7 @@ def start_table(part: dict) -> list[str]:
 
 
 def scaling_tables(part: dict) -> list[str]:
-    lines = ["## Scaling", "", "Microseconds per image; see scaling.png.", ""]
+    lines = ["## Scaling", "", "Microseconds per image.", ""]
     for name, found in part.items():
         rows = [
             [
@@ -195,19 +196,34 @@ def write(results: dict, folder: Path, figures: Path) -> None:
     ]
     figures.mkdir(parents=True, exist_ok=True)
     for name, table, picture in (
-        ("train", lambda p: train_table(p, "Training"), (speed_figure, "speed.png")),
+        (
+            "train",
+            lambda p: train_table(p, "Training"),
+            (speed_figure, "speed.png", "The ratios to the floor as bars."),
+        ),
         ("minute", minute_table, None),
-        ("profile", profile_table, (profile_figure, "profile.png")),
-        ("scaling", scaling_tables, (scaling_figure, "scaling.png")),
+        (
+            "profile",
+            profile_table,
+            (profile_figure, "profile.png", "The shares as one bar."),
+        ),
+        (
+            "scaling",
+            scaling_tables,
+            (scaling_figure, "scaling.png", "The times as curves."),
+        ),
         ("bound", bound_table, None),
         ("start", start_table, None),
     ):
         if name in results:
             lines += table(results[name])
             if picture:
-                figure = picture[0](results[name])
-                figure.savefig(figures / picture[1], dpi=120)
+                draw, file, words = picture
+                figure = draw(results[name])
+                figure.savefig(figures / file, dpi=120)
                 plt.close(figure)
+                link = Path(os.path.relpath(figures / file, folder)).as_posix()
+                lines += [f"![{words}]({link})", ""]
     if "gpu" in results:
         if results["gpu"]:
             lines += train_table(results["gpu"], f"Training on {where['gpu']}")
