@@ -850,18 +850,19 @@ small_sprites = small.images[small.factors[:, 1] == 0]  # the smallest of four s
 runtime.release_memory()
 
 # %% [markdown]
-# Each case has images to train on, normal test images and strange ones.
+# Each case has images to train on, normal test images and strange ones. The first are
+# given by a function, so that only the set in use takes memory.
 
 # %%
 train_one = digits.train_labels != 1
 cases = {
     "nine digits, 1": (
-        digits.train_images[train_one],
+        lambda: digits.train_images[train_one],
         some_images[some_labels != 1],
         digits.test_images[digits.test_labels == 1],
     ),
     "digits, sprites": (
-        digits.train_images,
+        lambda: digits.train_images,
         some_images,
         small_sprites,
     ),
@@ -869,9 +870,12 @@ cases = {
 
 # %%
 try:
-    garments = data.load_images("FashionMNIST")
-    pictures = garments.train_images, garments.test_images[:SUBSET]
-    cases["garments, digits"] = (*pictures, some_images)
+    usual = data.load_images("FashionMNIST").test_images[:SUBSET].clone()
+    cases["garments, digits"] = (
+        lambda: data.load_images("FashionMNIST", quiet=True).train_images,
+        usual,
+        some_images,
+    )
 except data.DataUnavailableError:
     print("Fashion-MNIST is not here: this part runs on digits and drawn shapes only.")
 
@@ -1026,8 +1030,10 @@ def repair_case(fit, usual, strange, seed):
 # %%
 bar = training.progress(len(cases), "four models for each case")
 repaired = {
-    name: repair_case(*cases[name], SEEDS[0])
-    for name, _ in zip(cases, bar, strict=True)
+    name: repair_case(training_images(), usual, strange, SEEDS[0])
+    for (name, (training_images, usual, strange)), _ in zip(
+        cases.items(), bar, strict=True
+    )
 }
 
 # %%
