@@ -78,13 +78,14 @@ def train(images: data.ImageData, device: torch.device, quick: bool) -> dict:
     for program in found.values():  # imports, caches and the first allocations
         small = Task(images.train_images[:1280], 1, device=device)
         program(programs.new_model(), small)
-    part = Task(images.train_images[: len(images.train_images) // 4], 1, device=device)
-    whole = Task(images.train_images, 1)
+    epoch = Task(images.train_images, 1, device=device)
+    steps = max(1, epoch.steps // 4)  # enough for the floor, which is timed often
 
     def floor_seconds() -> float:
-        run = programs.matrix_products
-        spent = timed(lambda: run(programs.new_model(), part), device)
-        return spent * whole.steps / part.steps
+        arguments = programs.new_model(), steps, epoch.batch_size, device
+        return (
+            timed(lambda: programs.multiply(*arguments), device) * epoch.steps / steps
+        )
 
     near = [floor_seconds()]
     for seed, names in enumerate(programs.rounds(list(found), count)):
@@ -161,10 +162,9 @@ def main() -> None:
     options.to.mkdir(parents=True, exist_ok=True)
     file = options.to / "results.json"
     results = json.loads(file.read_text()) if options.parts and file.exists() else {}
-    if results.get("machine") != machine():
-        results = {
-            "machine": machine()
-        }  # numbers of two machines do not belong together
+    here = machine()
+    if results.get("machine") != here:  # numbers of two machines do not mix
+        results = {"machine": here}
     for name in options.parts or names:
         print(name, flush=True)
         results[name] = PARTS[name](images, torch.device("cpu"), options.quick)

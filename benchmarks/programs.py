@@ -273,11 +273,6 @@ def lightning_trainer(model: nn.Module, task: Task) -> None:
 # The floor
 
 
-def matrix_products(model: VAE, task: Task) -> None:
-    """The floor under a training: `multiply` for as many steps."""
-    multiply(model, task.steps, task.batch_size, task.device)
-
-
 def multiply(
     model: VAE, steps: int, batch_size: int, device: torch.device | str = "cpu"
 ) -> None:
