@@ -1,14 +1,45 @@
-"""What every check is made of: a verdict, a comparison, and mistakes known by name."""
+"""A check is data: the right function, cases to try it on, and mistakes known by name.
+
+`declare` makes a check of one or more parts. Tests, graders and guides read the same
+data: `check.parts[0].right`, `.cases()`, `.edges()`, `.wrong`.
+"""
 
 import functools
 import html
-import traceback
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
+
+from vae_helpers.checks import guard
+from vae_helpers.checks.evaluate import (
+    Crash,
+    Results,
+    Stub,
+    Wrong,
+    call,
+    close,
+    evaluate,
+    parts,
+)
+from vae_helpers.checks.words import difference, kind_of_result
+
+__all__ = [
+    "Check",
+    "Part",
+    "Symptom",
+    "Symptoms",
+    "Verdict",
+    "Wrong",
+    "call",
+    "close",
+    "declare",
+    "evaluate",
+    "judge",
+    "parts",
+]
 
 NOT_ATTEMPTED, RIGHT, WRONG = "not attempted", "right", "wrong"
 _MARKS = {NOT_ATTEMPTED: "○", RIGHT: "✓", WRONG: "✗"}
@@ -36,203 +67,321 @@ class Verdict:
     def _repr_html_(self) -> str:
         colour = _COLOURS[self.status]
         return (
-            f'<div style="border-left: 4px solid {colour}; padding-left: 0.8em">'
-            f"<b>{_MARKS[self.status]} Exercise {html.escape(self.exercise)}: "
-            f"{self.status}.</b> {html.escape(self.message)}</div>"
+            f'<div style="border-left: 4px solid {colour}; padding-left: 0.8em; '
+            f'white-space: pre-wrap"><b>{_MARKS[self.status]} Exercise '
+            f"{html.escape(self.exercise)}: {self.status}.</b> "
+            f"{html.escape(self.message)}</div>"
         )
 
 
-class Wrong(Exception):
-    """Raised inside a check; its text is the diagnosis the learner reads."""
+def _itself(answer: Callable) -> Callable:
+    return answer
 
 
-def check(exercise: str) -> Callable[[Callable], Callable[..., Verdict]]:
-    """Turn a function that returns what it tried, or raises Wrong, into a check."""
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One function of an exercise, and everything that is known about it.
 
-    def decorate(body: Callable[..., str]) -> Callable[..., Verdict]:
-        @functools.wraps(body)
-        def run(*answers: Any) -> Verdict:
-            try:
-                with torch.random.fork_rng():
-                    return Verdict(exercise, RIGHT, body(*answers))
-            except NotImplementedError as stub:
-                text = "Replace the line that raises NotImplementedError by your code."
-                return Verdict(exercise, NOT_ATTEMPTED, str(stub) or text)
-            except Wrong as diagnosis:
-                return Verdict(exercise, WRONG, str(diagnosis))
-            except Exception as error:
-                return Verdict(exercise, WRONG, _describe(error))
-
-        return run
-
-    return decorate
-
-
-def _describe(error: Exception) -> str:
-    """Name an unexpected error and the line of the learner's cell that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "vae_helpers" not in f.filename and f.line]
-    own = [f for f in own if "site-packages" not in f.filename]
-    where = f", in the line `{own[-1].line}`" if own else ""
-    return f"Your code stopped with {type(error).__name__}: {error}{where}."
-
-
-def parts(value: Any, name: str = "result") -> dict[str, Tensor]:
-    """Flatten a result (number, tensor, tuple, list, dict of these) to named tensors."""
-    if value is None:
-        raise Wrong("Your function returned None. Does it end with `return ...`?")
-    if isinstance(value, Mapping):
-        found = {}
-        for key, item in value.items():
-            found |= parts(item, f"{name}[{key!r}]")
-        return found
-    if isinstance(value, tuple | list):
-        found = {}
-        for number, item in enumerate(value):
-            found |= parts(item, f"{name}[{number}]")
-        return found
-    try:
-        tensor = torch.as_tensor(value)
-        if tensor.dtype in (torch.bool, torch.float16, torch.bfloat16):
-            tensor = tensor.float()
-        return {name: tensor}
-    except (TypeError, ValueError, RuntimeError) as error:
-        kind = type(value).__name__
-        raise Wrong(f"Your function returned a {kind}; a tensor is needed.") from error
-
-
-def evaluate(
-    answer: Callable, case: Sequence[Any], gradients: bool, seed: int = 0
-) -> dict[str, Tensor]:
-    """Call the answer on copies of a case; with gradients, add those of its inputs.
-
-    The gradient is that of a sum of the outputs with fixed random weights. A missing
-    gradient counts as zero: that is what an optimiser would do with it.
+    Attributes:
+        right: a right function.
+        cases: makes the ordinary cases, tuples of arguments; called with torch seeded.
+            The first ones should be tiny and round: a learner may get to read them.
+        edges: makes the special cases; a key completes the sentence "Right on ordinary
+            inputs, but not with ...".
+        wrong: diagnosis -> a function with that mistake. The first that agrees with the
+            answer is what the learner reads, so the order matters where two agree.
+        gradients: names of the arguments whose gradients must be right.
+        results: names of the things returned, if they are several.
+        number: a Python number is asked for, and a tensor is not one.
+        tol: relative tolerance.
+        name: of the function in an exercise that asks for several.
+        answer: which of the learner's functions this part judges.
+        adapt: turns an answer, right or wrong, into the function that is compared.
+        before: probes, called as probe(answer); they raise Wrong.
+        after: probes once the values are right.
+        strides: try inputs that are views with gaps in memory as well.
     """
-    copies = [_copy(item, gradients) for item in case]
-    torch.manual_seed(seed)
-    results = parts(answer(*copies))
-    for copy, original in zip(copies, case, strict=True):
-        if isinstance(copy, Tensor) and not torch.equal(copy.detach(), original):
-            raise Wrong(
-                "Your function changed a tensor it was given. Make a new tensor instead "
-                "(no `+=`, no method that ends in an underscore on the inputs)."
+
+    right: Callable
+    cases: Callable[[], Sequence[tuple]]
+    wrong: Mapping[str, Callable]
+    edges: Callable[[], Mapping[str, tuple]] = dict
+    gradients: Sequence[str] = ()
+    results: Sequence[str] = ()
+    number: bool = False
+    tol: float = 1e-4
+    name: str = ""
+    answer: int = 0
+    adapt: Callable[[Callable], Callable] = _itself
+    before: Sequence[Callable] = ()
+    after: Sequence[Callable] = ()
+    strides: bool = True
+
+    def arguments(self) -> list[str]:
+        """Names of the arguments of a case."""
+        return list(inspect.signature(self.adapt(self.right)).parameters)
+
+    def run(self, answer: Callable) -> None:
+        """Raise Wrong unless the answer is right, Stub if it is none."""
+        for probe in self.before:
+            probe(answer)
+        cases, wanted = _reference(self)
+        self._need_kinds(answer, cases)
+        found = [self.outcome(answer, case) for case in cases]
+
+        def agrees(mistake: Callable, places: Sequence[int]) -> bool:
+            values = 0
+            for place in places:
+                try:
+                    outcome = self.outcome(mistake, cases[place])
+                except (
+                    Wrong
+                ):  # it changes an input, say; then it is told in other words
+                    return False
+                if not _alike(outcome, found[place], self.tol):
+                    return False
+                values += not isinstance(outcome, Crash)
+            return values > 0
+
+        fits = {s: functools.partial(agrees, f) for s, f in self.wrong.items()}
+        judge(cases, found, wanted, fits, self.arguments(), self.tol)
+        for probe in self.after:
+            probe(answer)
+
+    def outcome(self, answer: Callable, case: "Case") -> Results | Crash:
+        """What a function gives on a case, or the error with which it stopped."""
+        names = self.arguments()
+        places = {names.index(name): name for name in self.gradients}
+        try:
+            return evaluate(
+                self.adapt(answer),
+                case.arguments,
+                places,
+                case.number,
+                results=self.results,
+                strided=case.strided,
             )
-    if not gradients:
-        return {name: tensor.detach() for name, tensor in results.items()}
-    weights = torch.Generator().manual_seed(seed + 1)
-    total = 0.0
-    for tensor in results.values():
-        total = total + (torch.randn(tensor.shape, generator=weights) * tensor).sum()
-    leaves = {
-        f"gradient of argument {number + 1}": copy
-        for number, copy in enumerate(copies)
-        if isinstance(copy, Tensor) and copy.requires_grad
-    }
-    values = list(leaves.values())
-    flow = isinstance(total, Tensor) and total.requires_grad
-    found = torch.autograd.grad(total, values, allow_unused=True) if flow else ()
-    found = found or [None] * len(values)
-    for (name, leaf), gradient in zip(leaves.items(), found, strict=True):
-        results[name] = torch.zeros_like(leaf) if gradient is None else gradient
-    return {name: tensor.detach() for name, tensor in results.items()}
+        except (Stub, Wrong):
+            raise
+        except (Exception, SystemExit) as error:
+            return Crash(error)
+
+    def _need_kinds(self, answer: Callable, cases: Sequence["Case"]) -> None:
+        """Wrong if the first result is of another type than the text asks for."""
+        case = cases[0]
+        wanted = call(self.adapt(self.right), case.arguments, case.number)
+        try:
+            given = call(self.adapt(answer), case.arguments, case.number)
+        except (Stub, Wrong):
+            raise
+        except (Exception, SystemExit):
+            return  # told with the values
+        if complaint := kind_of_result(given, wanted, self.results, self.number):
+            raise Wrong(complaint)
 
 
-def _copy(item: Any, gradients: bool) -> Any:
-    if not isinstance(item, Tensor):
-        return item
-    copy = item.detach().clone()
-    return copy.requires_grad_(gradients and copy.is_floating_point())
+@dataclass(frozen=True)
+class Case:
+    """Arguments to try, with the words for what is special about them."""
+
+    number: int
+    arguments: tuple
+    edge: str = ""
+    strided: bool = False
 
 
-def close(a: Mapping[str, Tensor], b: Mapping[str, Tensor], tol: float = 1e-4) -> bool:
-    """Same names, shapes and, within a relative tolerance, values."""
-    return a.keys() == b.keys() and all(
-        a[name].shape == b[name].shape
-        and torch.allclose(
-            a[name].double().cpu(),
-            b[name].double().cpu(),
-            rtol=tol,
-            atol=tol / 10,
-            equal_nan=True,
-        )
-        for name in a
-    )
+@functools.cache
+def _inputs(part: Part) -> list[Case]:
+    """All cases of a part: ordinary ones, special ones, and one with strides."""
+    guard.seed_streams(0)
+    cases = [Case(i, tuple(c)) for i, c in enumerate(part.cases())]
+    guard.seed_streams(1)
+    for words, arguments in part.edges().items():
+        cases.append(Case(len(cases), tuple(arguments), words))
+    if part.strides:
+        words = "tensors whose values lie apart in memory (views of larger ones)"
+        last = [case for case in cases if not case.edge][-1].arguments
+        cases.append(Case(len(cases), last, words, strided=True))
+    return cases
 
 
-def compare(
-    answer: Callable,
-    reference: Callable,
-    cases: Sequence[Sequence[Any]],
-    mistakes: Sequence[tuple[Callable, str]] = (),
-    *,
-    gradients: bool = False,
+@functools.cache
+def _reference(part: Part) -> tuple[list[Case], list[Results]]:
+    """Cases and right results, computed before any answer has run."""
+    cases = _inputs(part)
+    wanted = [part.outcome(part.right, case) for case in cases]
+    for case, found in zip(cases, wanted, strict=True):
+        if isinstance(found, Crash):
+            raise AssertionError(f"the right function stops on {case}") from found.error
+    return cases, wanted
+
+
+def judge(
+    cases: Sequence[Case],
+    found: Sequence[Results | Crash],
+    wanted: Sequence[Results],
+    fits: Mapping[str, Callable[[Sequence[int]], bool]],
+    names: Sequence[str],
     tol: float = 1e-4,
 ) -> None:
-    """Raise Wrong unless the answer agrees with the reference on every case.
+    """Raise Wrong, with the best words there are, unless all results agree.
 
     Args:
-        answer: the learner's function.
-        reference: a right one.
-        cases: tuples of arguments; the answer gets copies.
-        mistakes: (function, diagnosis) pairs. If the answer agrees with one of these
-            functions on all cases, the diagnosis is what the learner reads.
-        gradients: compare the gradients of the inputs as well.
+        cases: what was tried.
+        found, wanted: results of the answer and of a right function.
+        fits: diagnosis -> function that says, for the places of some cases, whether the
+            answer agrees there with that mistake. The first that does speaks.
+        names: of the arguments.
         tol: relative tolerance.
     """
-    got = []
-    for seed, case in enumerate(cases):
-        got.append(evaluate(answer, case, gradients, seed))
-    wanted = [evaluate(reference, c, gradients, i) for i, c in enumerate(cases)]
-    wrong = [i for i in range(len(cases)) if not close(got[i], wanted[i], tol)]
-    if not wrong:
+    bad = [
+        i
+        for i, case in enumerate(cases)
+        if not _agree(found[i], wanted[i], tol) and not _forgiven(found[i], case)
+    ]
+    if not bad:
         return
-    for mistake, diagnosis in mistakes:
-        try:
-            fits = all(
-                close(got[i], evaluate(mistake, case, gradients, i), tol)
-                for i, case in enumerate(cases)
-            )
-        except Exception:  # a mistake may not run on every case
-            continue
-        if fits:
-            raise Wrong(diagnosis)
+    ordinary = [i for i, case in enumerate(cases) if not case.edge]
+    plain = [i for i in bad if i in ordinary]
+    # A mistake that shows on ordinary inputs is looked for there alone: at the edges two
+    # ways of making it may overflow differently. Others must agree at the edges as well.
+    places = ordinary if plain else ordinary + bad
+    for sentence, agrees in fits.items():
+        if agrees(places):
+            raise Wrong(sentence)
+    bad = plain or bad
     raise Wrong(
-        _difference(got[wrong[0]], wanted[wrong[0]], len(wrong), len(cases), tol)
+        difference(
+            [(cases[i], found[i], wanted[i]) for i in bad], names, len(cases), tol
+        )
     )
 
 
-def _difference(
-    got: Mapping[str, Tensor], want: Mapping[str, Tensor], wrong: int, all_: int, tol
-) -> str:
-    if len(want) < len(got) and "result" in want and "result[0]" in got:
-        return (
-            "Your function returned a list or tuple. Put the parts into one tensor: "
-            "`torch.stack`."
-        )
-    if got.keys() != want.keys():
-        return (
-            f"Your function returned {_names(got)}; needed is {_names(want)}. "
-            "Look at the names and the number of things in the return line."
-        )
-    for name in want:
-        if got[name].shape != want[name].shape:
-            return (
-                f"{name} has shape {tuple(got[name].shape)}; needed is "
-                f"{tuple(want[name].shape)}."
+def _agree(found: Results | Crash, wanted: Results, tol: float) -> bool:
+    return not isinstance(found, Crash) and close(found, wanted, tol)
+
+
+def _alike(a: Results | Crash, b: Results | Crash, tol: float) -> bool:
+    """Whether two wrong answers do the same: both stop, or both give these values."""
+    if isinstance(a, Crash) or isinstance(b, Crash):
+        return isinstance(a, Crash) and isinstance(b, Crash)
+    return close(a, b, tol, nan_is_nan=True)
+
+
+def _forgiven(found: Results | Crash, case: Case) -> bool:
+    """`view` is right for what a data loader gives, and says itself when it is not."""
+    return case.strided and isinstance(found, Crash) and "view size" in str(found.error)
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """A mistake that shows in what was measured.
+
+    Attributes:
+        says: the diagnosis, or a function that makes it from what was measured.
+        shows: whether the mistake is there.
+        example: an answer that makes the mistake.
+    """
+
+    says: str | Callable[[Any], str]
+    shows: Callable[[Any], bool]
+    example: Callable
+
+
+@dataclass(frozen=True, eq=False)
+class Symptoms:
+    """A part whose answer is random, or works by what it does: measured, then judged.
+
+    Attributes:
+        right: a right function.
+        measure: runs an answer (with `call`) and returns what was seen.
+        table: mistakes in the order in which they are looked for.
+        fine: whether what was seen is right. It must be a test that NaN fails.
+        name, answer: as in Part.
+    """
+
+    right: Callable
+    measure: Callable[[Callable], Any]
+    table: Sequence[Symptom]
+    fine: Callable[[Any], bool]
+    name: str = ""
+    answer: int = 0
+
+    def run(self, answer: Callable) -> None:
+        """Raise Wrong unless what the answer does is right."""
+        seen = self.measure(answer)
+        for symptom in self.table:
+            if symptom.shows(seen):
+                says = symptom.says
+                raise Wrong(says if isinstance(says, str) else says(seen))
+        if not self.fine(seen):
+            raise Wrong(
+                f"{f'`{self.name}`' if self.name else 'Your function'} does not do what "
+                f"is asked, in none of the usual ways. What was measured: {seen}."
             )
-    name = next(n for n in want if not close({n: got[n]}, {n: want[n]}, tol))
-    a, b = got[name].double().flatten(), want[name].double().flatten()
-    at = int((a - b).abs().nan_to_num(nan=torch.inf).argmax())
+
+
+class Check:
+    """Made by `declare`; called with the learner's functions it gives a Verdict."""
+
+    def __init__(self, exercise: str, tried: str, parts: Sequence[Part | Symptoms]):
+        self.exercise, self.tried, self.parts = exercise, tried, tuple(parts)
+
+    def __call__(self, *answers: Callable) -> Verdict:
+        status, message = self._verdict(answers)
+        return Verdict(self.exercise, status, message)
+
+    def _verdict(self, answers: Sequence[Callable]) -> tuple[str, str]:
+        for answer in answers:
+            if not callable(answer):
+                return WRONG, _not_a_function(answer)
+            name = getattr(answer, "__name__", "")
+            if name and (words := guard.newer_cell_that_fails(name)):
+                return WRONG, words
+        done: list[str] = []
+        try:
+            with guard.clean_state(), guard.few_lines(), guard.time_limit():
+                for part in self.parts:
+                    part.run(answers[part.answer])
+                    done.append(part.name)
+        except Stub as stub:
+            return NOT_ATTEMPTED, self._not_attempted(str(stub), done)
+        except Wrong as diagnosis:
+            return WRONG, str(diagnosis)
+        except guard.TimeIsUp:
+            return WRONG, (
+                f"Your code was stopped after {guard.SECONDS:.0f} seconds; right answers "
+                "need less than one. Is there a loop that never ends?"
+            )
+        except (Exception, SystemExit) as error:
+            return WRONG, str(Crash(error))
+        return RIGHT, self.tried
+
+    def _not_attempted(self, said: str, done: list[str]) -> str:
+        if not done or not done[0]:
+            text = "Replace the line that raises NotImplementedError by your code."
+            return said or text
+        right = " and ".join(f"`{name}`" for name in done)
+        verb = "is" if len(done) == 1 else "are"
+        return f"{right} {verb} right. Go on with `{self.parts[len(done)].name}`."
+
+
+def declare(exercise: str, tried: str, *parts: Part | Symptoms) -> Check:
+    """A check of an exercise.
+
+    Args:
+        exercise: number and name, "03.1 KL to the standard normal".
+        tried: what a right answer was tried on; the learner reads it.
+        parts: in the order in which they are judged.
+    """
+    return Check(exercise, tried, parts)
+
+
+def _not_a_function(answer: Any) -> str:
     return (
-        f"On {wrong} of {all_} random inputs {name} differs: for example {a[at]:.4g} "
-        f"where {b[at]:.4g} is right. None of the usual mistakes gives this; work the "
-        "smallest case by hand and compare."
+        f"The check got a {type(answer).__name__} instead of a function. Give it the "
+        "function itself, its name without brackets."
     )
-
-
-def _names(found: Mapping[str, Tensor]) -> str:
-    return ", ".join(found) if len(found) < 8 else f"{len(found)} tensors"
 
 
 def need_shape(tensor: Any, shape: tuple[int, ...], name: str, meaning: str) -> Tensor:

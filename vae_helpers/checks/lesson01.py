@@ -2,8 +2,8 @@
 
 import torch
 
-from vae_helpers.checks.core import Wrong, check, compare
-from vae_helpers.checks.layers import Layer, then
+from vae_helpers.checks.legacy import Wrong, check, compare
+from vae_helpers.checks.usual import Layer, then
 
 CASES = 40
 

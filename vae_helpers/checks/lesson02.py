@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Laplace, Normal
 
-from vae_helpers.checks.core import Wrong, check, compare, parts
+from vae_helpers.checks.legacy import Wrong, check, compare, parts
 
 CASES = 40
 

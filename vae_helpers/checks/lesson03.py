@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from vae_helpers.checks.core import Wrong, check, close, compare, evaluate, parts
+from vae_helpers.checks.legacy import Wrong, check, close, compare, evaluate, parts
 
 CASES = 40
 LOG_2PI = math.log(2 * math.pi)

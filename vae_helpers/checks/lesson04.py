@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vae_helpers.checks.core import Wrong, check, compare
-from vae_helpers.checks.layers import Layer, then
+from vae_helpers.checks.legacy import Wrong, check, compare
+from vae_helpers.checks.usual import Layer, then
 
 CASES = 40
 

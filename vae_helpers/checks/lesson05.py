@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from vae_helpers.checks.core import Wrong, check, compare
+from vae_helpers.checks.legacy import Wrong, check, compare
 
 CASES = 40
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vae_helpers.checks.core import Wrong, check, compare, need_shape
-from vae_helpers.checks.layers import then
+from vae_helpers.checks.legacy import Wrong, check, compare, need_shape
+from vae_helpers.checks.usual import then
 
 CASES = 40
 

@@ -5,8 +5,8 @@ import math
 import torch
 import torch.nn.functional as F
 
-from vae_helpers.checks.core import Wrong, check, close, compare, evaluate, parts
-from vae_helpers.checks.layers import then
+from vae_helpers.checks.legacy import Wrong, check, close, compare, evaluate, parts
+from vae_helpers.checks.usual import then
 
 CASES = 40
 
