@@ -1,4 +1,4 @@
-"""Right and wrong answers to the exercises of lesson 05."""
+"""Right answers to the exercises of lesson 05, and mistakes written otherwise."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import mutual_info_score
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from vae_helpers.checks import lesson05 as check
 
@@ -20,36 +20,29 @@ def loss_sums(x, logits, mu, logvar, beta):
 def loss_distributions(x, logits, mu, logvar, beta):
     q = Normal(mu, torch.exp(0.5 * logvar))
     kl = kl_divergence(q, Normal(torch.zeros_like(mu), torch.ones_like(mu))).sum(1)
+    likelihood = Bernoulli(logits=logits, validate_args=False).log_prob(x)
+    return torch.mean(kl * beta - likelihood.sum((1, 2, 3)))
+
+
+def loss_softplus(x, logits, mu, logvar, beta):
+    nats = F.softplus(logits) - x.detach() * logits
+    kl = (mu.square() + logvar.exp() - logvar).sum(-1) - mu.size(-1)
+    return nats.view(len(x), -1).sum(-1).mean() + beta / 2 * kl.mean()
+
+
+def loss_with_probabilities(x, logits, mu, logvar, beta):
     p = logits.sigmoid().clamp(1e-7, 1 - 1e-7)
-    rec = -(x * p.log() + (1 - x) * (1 - p).log()).sum((1, 2, 3))
-    return torch.mean(rec + kl * beta)
+    nats = -(x * p.log() + (1 - x) * (1 - p).log()).sum((1, 2, 3))
+    return (
+        nats.mean()
+        + beta * loss_sums(x, logits, mu, logvar, 1.0) * 0
+        + beta * (0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1).mean())
+    )
 
 
-def terms(x, logits, mu, logvar):
+def loss_item(x, logits, mu, logvar, beta):
     rec = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
-    return rec, 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1).mean()
-
-
-def combined(combine):
-    return lambda x, o, m, v, b: combine(*terms(x, o, m, v), b)
-
-
-def pixel_mean(x, o, m, v, b):
-    return F.binary_cross_entropy_with_logits(o, x) + b * terms(x, o, m, v)[1]
-
-
-def latent_mean(x, o, m, v, b):
-    rec, kl = terms(x, o, m, v)
-    return rec + b * kl / m.shape[1]
-
-
-def both_means(x, o, m, v, b):
-    kl = 0.5 * (m**2 + v.exp() - 1 - v).mean()
-    return F.binary_cross_entropy_with_logits(o, x) + b * kl
-
-
-def active_var(mu, logvar, threshold):
-    return mu.var(0) > threshold
+    return rec + beta * (loss_sums(x, logits, mu, logvar, 1.0) - rec).item()
 
 
 def active_hand(mu, logvar, threshold):
@@ -61,8 +54,8 @@ def active_numpy(mu, logvar, threshold):
     return torch.tensor(np.var(mu.numpy(), axis=0) > threshold)
 
 
-def weight_min(step, epoch_steps, warmup_epochs, beta):
-    return beta * min(step / epoch_steps / warmup_epochs, 1)
+def active_loop(mu, logvar, threshold):
+    return torch.stack([column.var() > threshold for column in mu.T])
 
 
 def weight_if(step, epoch_steps, warmup_epochs, beta):
@@ -70,6 +63,15 @@ def weight_if(step, epoch_steps, warmup_epochs, beta):
     if step >= end:
         return torch.tensor(beta)
     return torch.tensor(step / end * beta)
+
+
+def weight_interp(step, epoch_steps, warmup_epochs, beta):
+    return np.interp(step, [0, epoch_steps * warmup_epochs], [0, beta])
+
+
+def weight_linspace(step, epoch_steps, warmup_epochs, beta):
+    rise = torch.linspace(0, beta, epoch_steps * warmup_epochs)
+    return rise[min(step, len(rise) - 1)]
 
 
 def gap_loop(bins, factors):
@@ -95,146 +97,122 @@ def gap_counts(bins, factors):
 
 
 def table(bins, factors):
-    rows = [[mutual_info_score(v, b) for v in factors.T] for b in bins.T]
-    return torch.tensor(rows)
+    return np.array([[mutual_info_score(v, b) for v in factors.T] for b in bins.T])
 
 
 def entropy(factors):
-    return torch.tensor([mutual_info_score(v, v) for v in factors.T])
+    return np.array([mutual_info_score(v, v) for v in factors.T])
 
 
-def gap_as(combine):
-    return lambda bins, factors: combine(table(bins, factors), entropy(factors))
+def gap_numpy(bins, factors):
+    ranked = np.sort(table(bins, factors), axis=0)
+    return (ranked[-1] - ranked[-2]) / entropy(factors)
 
 
-def gap_with_best_twice(bins, factors):
-    t = table(bins, factors)
-    return (t.max(0).values - t.sort(0).values[-1]) / entropy(factors)
+def gap_histogram(bins, factors):
+    """Ten cells for each axis, which is np.histogram2d's own choice."""
+
+    def nats(a, b):
+        joint = np.histogram2d(a, b)[0] / len(a)
+        apart = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+        return (joint[joint > 0] * np.log(joint[joint > 0] / apart[joint > 0])).sum()
+
+    rows = [sorted(nats(f, b) for b in bins.T) for f in factors.T]
+    return [(r[-1] - r[-2]) / nats(f, f) for r, f in zip(rows, factors.T, strict=True)]
 
 
-def gap_uniform(bins, factors):
-    first, second = table(bins, factors).topk(2, 0).values
-    return (first - second) / factors.max(0).values.add(1).log()
+def gap_smaller(bins, factors):
+    gaps = []
+    for column, h in zip(table(bins, factors).T, entropy(factors), strict=True):
+        best = max(column)
+        gaps.append((best - max([s for s in column if s < best] or [best])) / h)
+    return gaps
 
 
-def step_of(rule):
-    return lambda step, epoch_steps, warmup_epochs, beta: rule(
-        step, epoch_steps, warmup_epochs, beta
-    )
+def with_(function, change):
+    return lambda *arguments: change(function(*arguments))
 
 
 EXERCISES = {
     "05.1": {
         "check": check.beta_loss,
-        "right": [(loss_sums,), (loss_distributions,)],
+        "right": [(loss_sums,), (loss_distributions,), (loss_softplus,)],
         "wrong": [
-            ((combined(lambda r, k, b: r + k),), "never used"),
-            ((combined(lambda r, k, b: b * r + k),), "on the reconstruction term"),
-            ((combined(lambda r, k, b: b * (r + k)),), "multiplies both"),
-            ((combined(lambda r, k, b: r + k / b),), "divided by beta"),
-            ((combined(lambda r, k, b: r - b * k),), "subtracted"),
-            ((combined(lambda r, k, b: r + 2 * b * k),), "one half"),
-            ((combined(lambda r, k, b: r),), "KL is missing"),
-            ((combined(lambda r, k, b: (1 - b) * r + b * k),), "1 - beta"),
-            ((combined(lambda r, k, b: r + b * k.item()),), "beta has no effect"),
-            ((combined(lambda r, k, b: (r, b * k)),), "not its parts"),
-            ((latent_mean,), "divided by Z"),
-            ((pixel_mean,), "multiplied by D"),
-            ((both_means,), "beta * D / Z"),
-            ((lambda *a: loss_sums(*a) * len(a[0]),), "summed over the batch"),
-            ((lambda *a: loss_sums(*a).detach(),), "The loss carries no gradient"),
+            ((lambda x, o, m, v, b: loss_sums(x, o, m, v, 1),), "never used"),
+            (
+                (
+                    lambda x, o, m, v, b: (
+                        b * loss_sums(x, o, m, v, 1 / b) if b else 0 * m
+                    ),
+                ),
+                "on the reconstruction term",
+            ),
+            ((lambda x, o, m, v, b: loss_sums(x, o, m, v, -b),), "subtracted"),
+            (
+                (lambda x, o, m, v, b: loss_sums(x, o, m, v, b or 1.0),),
+                "like any other",
+            ),
+            ((lambda x, o, m, v, b: loss_sums(x, o, m, 2 * v, b),), "log sigma^2"),
+            (
+                (lambda x, o, m, v, b: loss_sums(x, o, m, v.clamp(-10, 10), b),),
+                "clamped",
+            ),
+            ((lambda *a: (loss_sums(*a), 0.0),), "not its parts"),
+            ((lambda x, *a: loss_sums(x, *a) / 784,), "none of the usual"),
+            ((loss_with_probabilities,), "sure logits"),
+            ((loss_item,), "beta has no effect"),
         ],
     },
     "05.2": {
         "check": check.active,
-        "right": [(active_var,), (active_hand,), (active_numpy,)],
+        "right": [(active_hand,), (active_numpy,), (active_loop,)],
         "wrong": [
             ((lambda m, v, t: m.var(1) > t,), "over the latents"),
-            ((lambda m, v, t: (m.var(0) > t).sum(),), "how many"),
-            ((lambda m, v, t: m.var(0, correction=0),), "Compare them"),
-            ((lambda m, v, t: m.var(0) < t,), "swapped"),
-            ((lambda m, v, t: m.std(0) > t,), "standard deviation"),
-            ((lambda m, v, t: m.pow(2).mean(0) > t,), "mean square"),
-            ((lambda m, v, t: m.mean(0).abs() > t,), "size of the mean"),
-            ((lambda m, v, t: v.exp().mean(0) > t,), "largest one, 1"),
-            ((lambda m, v, t: v.var(0) > t,), "variance of logvar"),
-            (
-                (lambda m, v, t: 0.5 * (m**2 + v.exp() - 1 - v).mean(0) > t,),
-                "other thermometer",
-            ),
-            ((lambda m, v, t: m.var(0) > 0.01,), "always 0.01"),
+            ((lambda m, v, t: torch.cov(m.T).diagonal() > t,), "a single latent"),
+            ((lambda m, v, t: m[:64].var(0) > t,), "last 20 move"),
+            ((lambda m, v, t: m.var(0).sqrt() > t,), "standard deviation"),
+            ((lambda m, v, t: ~(m.var(0) < t),), "`>`, not `>=`"),
+            ((lambda m, v, t: active_numpy(m, v, t).numpy(),), "a NumPy array"),
+            ((lambda m, v, t: active_numpy(m, v, t).tolist(),), "`torch.tensor(...)`"),
         ],
     },
     "05.3": {
         "check": check.kl_weight,
-        "right": [(weight_min,), (weight_if,)],
+        "right": [
+            (weight_if,),
+            (weight_interp,),
+            (lambda s, e, w, b: b * min(s / e / w, 1),),
+        ],
         "wrong": [
-            ((step_of(lambda s, e, w, b: b * s / (e * w)),), "never stops"),
-            ((step_of(lambda s, e, w, b: min(1.0, s / (e * w))),), "for every beta:"),
-            ((step_of(lambda s, e, w, b: min(1.0, b * s / (e * w))),), "inside"),
-            ((step_of(lambda s, e, w, b: min(b, s / (e * w))),), "cut at beta"),
-            ((step_of(lambda s, e, w, b: b * min(1, (s // e) / w)),), "stands still"),
-            ((step_of(lambda s, e, w, b: b * min(1, s // (e * w))),), "then jumps"),
-            ((step_of(lambda s, e, w, b: b * min(1, s / w)),), "divided by epochs"),
-            ((step_of(lambda s, e, w, b: b * min(1, s / e)),), "one epoch"),
+            ((weight_linspace,), "one step early"),
+            ((lambda s, e, w, b: (b or 1.0) * min(1, s / (e * w)),), "beta = 0"),
+            ((lambda s, e, w, b: b / (1 + math.exp(5 - 10 * s / (e * w))),), "usual"),
+            ((lambda s, e, w, b: min(b, b * (s // e) / w),), "stands still"),
+            ((lambda s, e, w, b: b * (s % (e * w)) / (e * w),), "a cycle"),
             (
-                (step_of(lambda s, e, w, b: b * min(s, e * w - 1) / (e * w)),),
-                "stops short",
+                (
+                    lambda s, e, w, b: (
+                        b * math.sin(math.pi / 2 * min(1, s / e / w)) ** 2
+                    ),
+                ),
+                "half a cosine",
             ),
-            (
-                (step_of(lambda s, e, w, b: b * (1 - math.exp(-s / e / w))),),
-                "exponential",
-            ),
-            ((step_of(lambda s, e, w, b: b * min(1, (s + 1) / e / w)),), "one step"),
-            ((step_of(lambda s, e, w, b: b * max(0, 1 - s / e / w)),), "falls"),
-            ((step_of(lambda s, e, w, b: b),), "no warm-up"),
         ],
     },
     "05.4": {
         "check": check.information_gap,
-        "right": [(gap_loop,), (gap_counts,)],
+        "right": [(gap_loop,), (gap_counts,), (gap_numpy,)],
         "wrong": [
+            ((lambda b, f: table(b, f).max(0) / entropy(f),), "alone"),
+            ((lambda b, f: gap_numpy(b, f) * entropy(f),), "in nats:"),
+            ((with_(gap_numpy, lambda r: r / np.log2(np.e)),), "entropy is in bits"),
             (
-                (gap_as(lambda t, h: -t.topk(2, 1).values.diff(dim=1)[:, 0] / h),),
-                "transposed",
+                (lambda b, f: gap_numpy(b, f) * entropy(f) / table(b, f).max(0),),
+                "hardly",
             ),
-            ((gap_as(lambda t, h: t.max(0).values / h),), "alone"),
-            ((gap_as(lambda t, h: -t.topk(2, 0).values.diff(dim=0)[0]),), "in nats:"),
-            (
-                (
-                    gap_as(
-                        lambda t, h: (
-                            -t.topk(2, 0).values.diff(dim=0)[0] / (h / math.log(2))
-                        )
-                    ),
-                ),
-                "entropy is in bits",
-            ),
-            ((gap_with_best_twice,), "includes the largest"),
-            (
-                (gap_as(lambda t, h: t.topk(2, 0).values.diff(dim=0)[0] / h),),
-                "negative",
-            ),
-            (
-                (gap_as(lambda t, h: (t.max(0).values - t.min(0).values) / h),),
-                "smallest",
-            ),
-            (
-                (gap_as(lambda t, h: (t.max(0).values - t.mean(0)) / h),),
-                "mean over latents",
-            ),
-            (
-                (
-                    gap_as(
-                        lambda t, h: (
-                            -t.topk(2, 0).values.diff(dim=0)[0] / t.max(0).values
-                        )
-                    ),
-                ),
-                "hardly knows",
-            ),
-            ((gap_uniform,), "equally frequent"),
-            ((lambda b, f: torch.tensor(gap_loop(b, f)).mean(),), "one gap for each"),
+            ((with_(gap_numpy, np.mean),), "one gap for each"),
+            ((gap_histogram,), "20 bins"),
+            ((gap_smaller,), "equally good latents"),
         ],
     },
 }

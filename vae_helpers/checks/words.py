@@ -176,7 +176,7 @@ def kind_of_result(
     if number and isinstance(given, np.ndarray | np.generic):
         return "Your function returned a NumPy value; needed is a Python number: `.item()`."
     if isinstance(wanted, Tensor) and not isinstance(given, Tensor):
-        return _no_tensor(given, wanted)
+        return _no_tensor(given)
     if isinstance(wanted, numbers.Real) and not _is_number(given):
         return f"Your function returned {_kind(given)}; a number is needed."
     if isinstance(wanted, Mapping) and not isinstance(given, Mapping):
@@ -190,9 +190,9 @@ def _is_number(given: Any) -> bool:
     return isinstance(given, numbers.Number | np.generic)
 
 
-def _no_tensor(given: Any, wanted: Tensor) -> str | None:
-    if wanted.ndim == 0 and _is_number(given):
-        return None  # one number is one number
+def _no_tensor(given: Any) -> str | None:
+    if _is_number(given):
+        return None  # right where one number is asked for; else its shape is told
     said = f"Your function returned {_kind(given)}; needed is one tensor"
     if isinstance(given, np.ndarray):
         return f"{said}: stay with PyTorch, or end with `torch.from_numpy(...)`."
