@@ -71,17 +71,17 @@ beta_loss = declare(
             "wide and narrow codes (is something clamped?)": _batch(3, 2, 2.0, 1, 14.0),
             "sure logits, 30 and -30, for the wrong pixels (log of a probability that "
             "was rounded to 0 or 1, or clamped?)": (
-                torch.tensor([[[[1.0, 0.0]]]]),
-                torch.tensor([[[[-30.0, 30.0]]]]),
-                torch.zeros(1, 1),
-                torch.zeros(1, 1),
+                torch.tensor([1.0, 0.0]).expand(2, 1, 1, 2).clone(),
+                torch.tensor([-30.0, 30.0]).expand(2, 1, 1, 2).clone(),
+                torch.zeros(2, 2),
+                torch.zeros(2, 2),
                 2.0,
             ),
             "black and white pixels with sure logits of 20": (
-                torch.tensor([[[[1.0, 0.0]]]]),
-                torch.tensor([[[[20.0, -20.0]]]]),
-                torch.zeros(1, 1),
-                torch.zeros(1, 1),
+                torch.tensor([1.0, 0.0]).expand(2, 1, 1, 2).clone(),
+                torch.tensor([20.0, -20.0]).expand(2, 1, 1, 2).clone(),
+                torch.zeros(2, 2),
+                torch.zeros(2, 2),
                 2.0,
             ),
         },
@@ -187,6 +187,12 @@ def _late(images):
     return mu, torch.zeros(images, 3), 0.05
 
 
+def _near(factor):
+    """Means that lie askew, and a threshold close to their variance."""
+    mu = torch.randn(500, 1).exp()
+    return mu, torch.zeros(500, 1), factor * float(mu.var(0, correction=0))
+
+
 def _need_one_for_each_latent(answer) -> None:
     result = call(answer, _codes(7, 3, 0.04))
     if isinstance(result, torch.Tensor) and result.shape == (7,):
@@ -226,6 +232,8 @@ active = declare(
                 torch.zeros(2, 2),
                 0.0,
             ),
+            "means that lie askew, of a variance just above the threshold": _near(0.98),
+            "means that lie askew, of a variance just below the threshold": _near(1.02),
             "a threshold of 4": _codes(40, 5, 4.0),
         },
         before=[_need_one_for_each_latent],

@@ -29,11 +29,12 @@ def difference(
         tried: number of all cases.
         tol: relative tolerance.
     """
-    case, found, wanted = min(bad, key=lambda each: _size(each[0].arguments))
+    case, found, wanted = _plainest(bad)
     edge = f"Right on ordinary inputs, but not with {case.edge}. " if case.edge else ""
     crashed = [each for each in bad if isinstance(each[1], Crash)]
     if crashed:
-        case, found, _ = min(crashed, key=lambda each: _size(each[0].arguments))
+        case, found, _ = _plainest(crashed)
+        edge = edge and f"Right on ordinary inputs, but not with {case.edge}. "
         return f"{edge}{found}\n{_given(case.arguments, names)}"
     if found.keys() != wanted.keys():
         return (
@@ -50,7 +51,8 @@ def difference(
     if all(_fine(each, values, tol) for each in bad):
         return edge + _slopes(bad, wanted, tol)
     bad = [each for each in bad if not _fine(each, values, tol)]
-    case, found, wanted = min(bad, key=lambda each: _size(each[0].arguments))
+    case, found, wanted = _plainest(bad)
+    edge = edge and f"Right on ordinary inputs, but not with {case.edge}. "
     name = next(n for n in values if not _fine((case, found, wanted), [n], tol))
     head = edge or (
         f"The values differ on {len(bad)} of {tried} inputs, and in none of the usual "
@@ -62,6 +64,13 @@ def difference(
         f"{head.strip()}\n{_given(case.arguments, names)}\n"
         f"your{label or ' result'}: {yours}\nright{label}: {right}"
     )
+
+
+def _plainest(bad: Sequence[tuple]) -> tuple:
+    """The smallest ordinary case; of special ones the first, in the order of their list."""
+    if bad[0][0].edge:
+        return bad[0]
+    return min(bad, key=lambda each: _size(each[0].arguments))
 
 
 def _fine(each: tuple, names: Sequence[str], tol: float) -> bool:
@@ -80,7 +89,7 @@ def _slopes(bad: Sequence[tuple], wanted: Results, tol: float) -> str:
         return f"The values are right but carry no gradient: {CUT}."
     if lost:
         return f"The values are right, but {listed} gets no gradient: {CUT}."
-    case, found, want = min(bad, key=lambda each: _size(each[0].arguments))
+    _, found, want = _plainest(bad)
     yours, right = pair(found[off[0]], want[off[0]])
     return (
         f"The values are right, but the gradient of {listed} is not: {yours} where {right} "
