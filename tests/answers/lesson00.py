@@ -1,5 +1,6 @@
 """Right and wrong answers to the exercises of lesson 00."""
 
+import numpy as np
 import torch
 
 from vae_helpers.checks import lesson00 as check
@@ -13,19 +14,22 @@ EXERCISES = {
             (lambda x: x / 255.0,),
         ],
         "wrong": [
-            ((lambda x: x // 255,), "Everything but pure white became 0"),
-            ((lambda x: x.float() / 256,), "divided by 256"),
-            ((lambda x: x.float(),), "still from 0 to 255"),
-            ((lambda x: (x.float() / 255 - 0.1307) / 0.3081,), "standardised"),
-            ((lambda x: x.float() / 127.5 - 1,), "-1 to 1"),
-            ((lambda x: 1 - x.float() / 255,), "swapped"),
-            ((lambda x: x.double() / 255,), "float64"),
-            ((lambda x: x.float() / x.max(),), "other values in another batch"),
             (
-                (lambda x: (x - x.min()) / (x.max() - x.min()),),
-                "stretched each tensor",
+                (lambda x: (x / 255).to(torch.uint8),),
+                "Everything but pure white became 0",
             ),
-            ((lambda x: None,), "returned None"),
+            ((lambda x: (x / 255).int(),), "Everything but pure white became 0"),
+            ((lambda x: x * (1 / 256),), "divided by 256"),
+            ((lambda x: x.type(torch.float32),), "still from 0 to 255"),
+            ((lambda x: x / 255 if x.max() > 1 else x,), "some pixel is above 1"),
+            ((lambda x: torch.stack([im / 255 for im in x]),), "without axes"),
+            ((lambda x: (x - x.float().mean()) / x.float().std(),), "standardised"),
+            ((lambda x: x.double() / 255,), "float64; use float32"),
+            (
+                (lambda x: torch.from_numpy(np.float32(x.numpy() / 255)).half(),),
+                "float16",
+            ),
+            ((lambda x: x.numpy() / np.float32(255),), "a NumPy array"),
         ],
     }
 }

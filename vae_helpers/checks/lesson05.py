@@ -44,6 +44,11 @@ def _batch(size, latents, beta, channels=2, spread=1.0):
     return torch.rand(shape), 2 * torch.randn(shape), *codes, beta
 
 
+def _codes_of(logvar, mu=0.0):
+    x, logits, _, _, beta = _batch(2, 2, 2.0, 1)
+    return x, logits, torch.full((2, 2), mu), torch.full((2, 2), logvar), beta
+
+
 beta_loss = declare(
     "05.1 beta_loss",
     "random batches with many values of beta, sure logits, wide codes: values and gradients.",
@@ -68,7 +73,10 @@ beta_loss = declare(
             "one image in the batch": _batch(1, 3, 2.0),
             "one latent": _batch(3, 1, 2.0),
             "a single image with a single latent and channel": _batch(1, 1, 2.0, 1),
-            "wide and narrow codes (is something clamped?)": _batch(3, 2, 2.0, 1, 14.0),
+            "wide codes, logvar = 12 (is something clamped?)": _codes_of(12.0),
+            "narrow codes, logvar = -25 (is something clamped?)": _codes_of(-25.0),
+            "codes far from 0, mu = 40": _codes_of(0.0, 40.0),
+            "a batch of 128 images": _batch(128, 2, 2.0, 1),
             "sure logits, 30 and -30, for the wrong pixels (log of a probability that "
             "was rounded to 0 or 1, or clamped?)": (
                 torch.tensor([1.0, 0.0]).expand(2, 1, 1, 2).clone(),
@@ -188,8 +196,8 @@ def _late(images):
 
 
 def _near(factor):
-    """Means that lie askew, and a threshold close to their variance."""
-    mu = torch.randn(500, 1).exp()
+    """Small means that lie askew, and a threshold close to their variance."""
+    mu = 0.1 * torch.randn(500, 1).exp()
     return mu, torch.zeros(500, 1), factor * float(mu.var(0, correction=0))
 
 
