@@ -14,7 +14,7 @@ import _grading_lesson as lessons
 import _grading_repair as repairs
 import _grading_report as report
 import _grading_variants as variants
-import build_notebooks as builder
+import builder
 import make_assignment
 import nbformat
 import pytest

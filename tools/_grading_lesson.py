@@ -6,7 +6,7 @@ import re
 import symtable
 from typing import NamedTuple
 
-import build_notebooks as builder
+import builder
 import jupytext
 from _grading_repair import number_key
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import build_notebooks as builder
+import builder
 import torch
 from torch import Tensor
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote
 
-from build_notebooks import ROOT, course
+from builder import ROOT, course
 
 LINK = re.compile(r"(?:\]\(|(?:src|href)=\\?[\"'])([^)\s\"'\\]+)")
 PLAIN = re.compile(r"(?<![(\"'\w=])https?://[^\s)\"'`<>\\]+")

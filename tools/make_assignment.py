@@ -25,7 +25,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-import build_notebooks as builder
+import builder
 import nbformat
 from _grading_lesson import (
     HEADING,
