@@ -157,7 +157,7 @@ EXERCISES = {
             ((lambda f, t, s, e: by_formula(f, t, s.clamp(0.1), e),), "sigma = 0.05"),
             (
                 (lambda f, t, s, e: by_formula(f, t, s, e).abs(),),
-                "work this one by hand",
+                "Work this one by hand",
             ),
             ((noise_in_place,), "changed a tensor it was given"),
         ],

@@ -54,7 +54,8 @@ def _sample(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
 
 
 def _codes(*shape: int) -> tuple:
-    return torch.randn(shape), torch.randn(shape), torch.randn(shape)
+    # logvar between -1 and 1: a clamp then shows at the edges alone, which name it
+    return torch.randn(shape), 2 * torch.rand(shape) - 1, torch.randn(shape)
 
 
 def _filled(logvar: float, mu: float = 0.0) -> tuple:
@@ -71,7 +72,7 @@ reparameterize = declare(
         cases=lambda: [
             (
                 torch.tensor([[1.0, 0.0], [-2.0, 3.0], [0.5, 1.0]]),
-                torch.tensor([[0.0, 1.0], [-1.0, 2.0], [0.5, -2.0]]),
+                torch.tensor([[0.0, 1.0], [-1.0, 0.2], [0.5, -0.6]]),
                 torch.tensor([[1.0, -1.0], [2.0, 0.5], [-0.5, 1.5]]),
             ),
             *[_codes(*shape) for shape in SHAPES],
