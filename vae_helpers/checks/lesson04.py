@@ -42,15 +42,16 @@ class _Layer(nn.Module):
         return h.relu() if self.name == "body" else h
 
 
-def _not_random(adapt: Callable, case: Callable[[], tuple], name: str) -> Callable:
+def _not_random(part: Callable[[], Part]) -> Callable:
     """A probe: two calls give the same."""
 
     def probe(answer: Callable) -> None:
-        found = [parts(call(adapt(answer), case(), seed)) for seed in (0, 1)]
+        run, case = part().adapt(answer), part().cases()[1]
+        found = [parts(call(run, case, seed)) for seed in (0, 1)]
         if not close(*found, 1e-6, nan_is_nan=True):
             raise Wrong(
-                f"`{name}` gives another result in every call: something in it is random (a "
-                "sample, dropout). The noise belongs into `forward`."
+                f"`{part().name}` gives another result in every call: something in it is "
+                "random (a sample, dropout). The noise belongs into `forward`."
             )
 
     return probe
@@ -82,6 +83,7 @@ ENCODE = Part(
     name="encode",
     right=_encode,
     adapt=_encoder,
+    before=[_not_random(lambda: ENCODE)],
     results=("mu", "logvar"),
     gradients=("body", "to_mu", "to_logvar"),
     cases=lambda: [
@@ -185,6 +187,7 @@ DECODE = Part(
     answer=1,
     right=_decode,
     adapt=_decoder,
+    before=[_not_random(lambda: DECODE)],
     gradients=("z", "decoder"),
     cases=lambda: [
         (
@@ -535,6 +538,12 @@ FORWARD = Symptoms(
             _forward(give=lambda logits, mu, lv, z: (logits, mu, lv.clamp(-10, 10))),
         ),
         Symptom(
+            "The logits contain NaN, as from a root or a logarithm of a negative number. logvar "
+            "may be negative; only its exponential is positive.",
+            lambda s: bool(s.given[0].isnan().any()),
+            _forward(lambda mu, lv: mu + lv.sqrt() * torch.randn_like(mu)),
+        ),
+        Symptom(
             "There is a sigmoid behind `decode`. Return the logits: the loss has the sigmoid "
             "inside.",
             lambda s: bool((s.given[0] >= 0).all() and (s.given[0] <= 1).all()),
@@ -798,35 +807,27 @@ def _two_things(answer: Callable) -> None:
         raise Wrong(said)
 
 
-def _term(place: int, **facts) -> Part:
-    """One of the two results, judged alone."""
+def _term(place: int, wrong: dict, gradients: tuple[str, ...]) -> Part:
+    """One of the two results, judged alone; the mistakes are those of this result."""
+
+    def pair(term: Callable) -> Callable:
+        return lambda *a: (
+            (term(*a), _kl(*a)) if place == 0 else (_reconstruction(*a), term(*a))
+        )
 
     def adapt(answer: Callable) -> Callable:
-        def run(x, logits, mu, logvar):
-            found = answer(x, logits, mu, logvar)
-            return found[place] if isinstance(found, tuple | list) else found
+        return lambda x, logits, mu, logvar: answer(x, logits, mu, logvar)[place]
 
-        return run
-
+    sizes = [(3, 2, 3, 4, 5), (4, 1, 3, 2, 6), (5, 3, 2, 4, 2), (2, 2, 5, 3, 7)]
+    sizes += [(6, 1, 4, 5, 3), (65, 1, 2, 3, 2), (3, 1, 28, 28, 20)]
     return Part(
+        right=_terms,
         adapt=adapt,
+        cases=lambda: [_first_batch(), *[_batch(*each) for each in sizes]],
         edges=_edges,
-        cases=lambda: [
-            _first_batch(),
-            *[
-                _batch(*sizes)
-                for sizes in [
-                    (3, 2, 3, 4, 5),
-                    (4, 1, 3, 2, 6),
-                    (5, 3, 2, 4, 2),
-                    (2, 2, 5, 3, 7),
-                    (6, 1, 4, 5, 3),
-                    (65, 1, 2, 3, 2),
-                    (3, 1, 28, 28, 20),
-                ]
-            ],
-        ],
-        **facts,
+        wrong={sentence: pair(term) for sentence, term in wrong.items()},
+        gradients=gradients,
+        before=[_two_things],
     )
 
 
@@ -836,9 +837,7 @@ vae_terms = declare(
     "reductions and gradients.",
     _term(
         0,
-        right=_terms,
         gradients=("logits",),
-        before=[_two_things],
         # fmt: off
         wrong={
             "The reconstruction term has one number for each image. Take the mean over the "
@@ -907,7 +906,6 @@ vae_terms = declare(
     ),
     _term(
         1,
-        right=_terms,
         gradients=("mu", "logvar"),
         # fmt: off
         wrong={
@@ -948,6 +946,10 @@ vae_terms = declare(
         # fmt: on
     ),
 )
+STEP_BEFORE = (
+    "The weights change between the forward and `backward()`, so the gradient cannot be "
+    "computed any more. First `loss.backward()`, then `optimizer.step()`."
+)
 OPTIMIZERS = {
     "SGD": lambda p: torch.optim.SGD(p, lr=0.05),
     "SGD with momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
@@ -956,7 +958,7 @@ OPTIMIZERS = {
 
 
 def _steps(answer: Callable) -> Callable:
-    """A few calls on one small model: losses, weights, calls of loss_fn, mode."""
+    """A few calls on one small model: losses, weights, calls of loss_fn."""
 
     def run(weight, batches, optimizer, other_terms):
         layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
@@ -976,11 +978,20 @@ def _steps(answer: Callable) -> Callable:
             loss = {"loss": terms["reconstruction"] + 0.5 * terms["kl"]}
             return loss | terms if other_terms else loss
 
-        losses = [answer(model, chosen, x, loss_fn) for x in batches]
-        words = kind_of_result(losses[0], 1.0, (), True)
-        if words:
+        try:
+            losses = [answer(model, chosen, x, loss_fn) for x in batches]
+        except RuntimeError as error:
+            if "modified by an inplace operation" in str(error):
+                raise Wrong(STEP_BEFORE) from error
+            raise
+        if words := kind_of_result(losses[0], 1.0, (), True):
             raise Wrong(words)
-        return losses, parameter.detach(), calls, float(model.training)
+        if not model.training:
+            raise Wrong(
+                "Your function leaves the model in eval mode: dropout and batch norm would not "
+                "train. Leave the mode to the caller."
+            )
+        return losses, parameter.detach(), calls
 
     return run
 
@@ -1004,14 +1015,6 @@ def _minimise(choose: Callable, prepare: Callable = lambda model: None) -> Calla
 def _no_zero(model, optimizer, x, loss_fn):
     loss = loss_fn(model, x)["loss"]
     loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-def _zero_too_late(model, optimizer, x, loss_fn):
-    loss = loss_fn(model, x)["loss"]
-    loss.backward()
-    optimizer.zero_grad(set_to_none=False)
     optimizer.step()
     return loss.item()
 
@@ -1065,22 +1068,6 @@ def _new_optimizer(model, optimizer, x, loss_fn):
     return _step(model, type(optimizer)(model.parameters(), **settings), x, loss_fn)
 
 
-def _in_eval_mode(model, optimizer, x, loss_fn):
-    model.eval()
-    return _step(model, optimizer, x, loss_fn)
-
-
-def _eval_afterwards(model, optimizer, x, loss_fn):
-    loss = _step(model, optimizer, x, loss_fn)
-    model.eval()
-    return loss
-
-
-def _training(b, inputs, outputs, optimizer, steps=3, other_terms=True) -> tuple:
-    weight, batches = torch.randn(outputs, inputs), torch.randn(steps, b, inputs)
-    return weight, batches, optimizer, other_terms
-
-
 training_step = declare(
     "04.3 training_step",
     "three steps on each of a dozen small models, with noise, by three optimisers: losses "
@@ -1088,7 +1075,7 @@ training_step = declare(
     Part(
         right=_step,
         adapt=_steps,
-        results=("losses", "weights", "calls of loss_fn", "model.training"),
+        results=("losses", "weights", "calls of loss_fn"),
         cases=lambda: [
             (torch.tensor([[1.0, 2.0]]), torch.ones(2, 1, 2), "SGD", True),
             *[
@@ -1112,10 +1099,7 @@ training_step = declare(
             "before `backward()`.": _no_zero,
             "The loss is right but the weights do not move: after `loss.backward()` the "
             "optimiser must take its step, with the gradients still there.": _frozen,
-            "The gradients are set to zero between `backward()` and the step.": _zero_too_late,
-            "The step stands before `backward()`: it uses the gradients of the batch before.": (
-                _step_before
-            ),
+            STEP_BEFORE: _step_before,
             "The weights move twice in one call: one `optimizer.step()` is enough.": _two_steps,
             "The value is the loss after the step; return the one of the forward.": _loss_after,
             "`loss_fn` is called twice. With noise in it the second call gives another loss "
@@ -1143,10 +1127,6 @@ training_step = declare(
                     lambda model: nn.utils.clip_grad_norm_(model.parameters(), 1.0),
                 )
             ),
-            "The model is in eval mode during the step: dropout and batch norm would not train "
-            "as they should. Leave the mode to the caller.": _in_eval_mode,
-            "The model is left in eval mode: dropout and batch norm would not train in the next "
-            "step. Leave the mode to the caller.": _eval_afterwards,
         },
         # fmt: on
     ),
