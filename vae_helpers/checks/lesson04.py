@@ -1068,6 +1068,11 @@ def _new_optimizer(model, optimizer, x, loss_fn):
     return _step(model, type(optimizer)(model.parameters(), **settings), x, loss_fn)
 
 
+def _training(b, inputs, outputs, optimizer, steps=3, other_terms=True) -> tuple:
+    weight, batches = torch.randn(outputs, inputs), torch.randn(steps, b, inputs)
+    return weight, batches, optimizer, other_terms
+
+
 training_step = declare(
     "04.3 training_step",
     "three steps on each of a dozen small models, with noise, by three optimisers: losses "
