@@ -298,8 +298,11 @@ EXERCISES = {
                 "share their noise",
             ),
             (passes(noisy(lambda mu: torch.randn(()))), "One single epsilon"),
-            (passes(noisy(torch.rand_like)), "not standard normal"),
-            (passes(noisy(lambda mu: normal(mu).clamp(-2, 2))), "not standard normal"),
+            (passes(noisy(torch.rand_like)), "standard normal noise"),
+            (
+                passes(noisy(lambda mu: normal(mu).clamp(-2, 2))),
+                "standard normal noise",
+            ),
             (passes(noisy(lambda mu: normal(mu) * torch.nan)), "contain NaN"),
             (
                 passes(lambda mu, lv: noisy(normal)(mu, lv.clamp(-10, 10))),

@@ -1,5 +1,7 @@
 """Checks of lesson 04."""
 
+import contextlib
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -289,20 +291,30 @@ class _Seen:
     x: Tensor
     mu: Tensor  # (B, Z), what the encoder gave
     logvar: Tensor
-    given: tuple[Tensor, Tensor, Tensor]  # what was returned: logits, mu, logvar
-    again: Tensor  # logits of another call
-    quiet: Tensor  # logits of a call in eval mode, without gradients
-    slopes: list[Tensor]  # of logits, mu and logvar in the two shifts: (2, Z) each
-    weights: Tensor  # of the logits in their sum
-    small: str  # words of an error on a single image
-
-    def code(self, logits: Tensor) -> Tensor:
-        """(B, C, H, W) logits -> (B, Z) the code that was decoded."""
-        return -logits.flatten(1)[:, self.mu.shape[1] :]
+    given: list[Tensor]  # what was returned: logits, mu, logvar
+    others: list[
+        Tensor
+    ]  # logits of another call, and of one in eval mode, no gradients
+    slopes: list[
+        Tensor
+    ]  # of logits, mu and logvar in the encoder's shifts: (2, Z) each
+    weights: Tensor  # of the logits in the sum that the slopes are of
+    small: str  # words for an error with a single image or dimension
 
     def noise(self, logits: Tensor) -> Tensor:
-        """(B, C, H, W) logits -> (B, Z) the noise that was in them."""
-        return (self.code(logits) - self.mu) / torch.exp(0.5 * self.logvar)
+        """(B, C, H, W) logits -> (B, Z) the noise that was in the decoded code."""
+        z = -logits.flatten(1)[:, self.mu.shape[1] :]
+        return (z - self.mu) / torch.exp(0.5 * self.logvar)
+
+    @functools.cached_property
+    def z(self) -> Tensor:
+        """(B, Z) the code that was decoded."""
+        return -self.given[0].flatten(1)[:, self.mu.shape[1] :]
+
+    @functools.cached_property
+    def eps(self) -> Tensor:
+        """(B, Z) the noise that was in it."""
+        return self.noise(self.given[0])
 
     def returned(self, place: int, tensor: Tensor) -> bool:
         return close({"": self.given[place]}, {"": tensor})
@@ -317,10 +329,27 @@ class _Seen:
                 return False
         return True
 
+    def normal(self) -> bool:
+        """Whether the noise is standard normal at every logvar, in middle and tails."""
+        noise = self.eps.double().flatten().sort().values
+        steps = torch.arange(len(noise)) / len(noise)
+        gap = (torch.special.ndtr(noise) - steps).abs().max()
+        fits = gap < 0.021 and noise[0] < -3 and noise[-1] > 3  # but once in 2e7 tries
+        return bool(fits) and self.unit(self.eps, 14, 7)
+
+    def slope(self, of: int) -> bool:
+        """Whether the gradient of mu (0) or logvar (1) is what the sample must give."""
+        w = self.weights.flatten(1).split(self.mu.shape[1], 1)
+        each = 3 * w[0] - w[1]
+        want = ((0.5 * (self.z - self.mu) if of else 1) * each).sum(0)
+        far = 1e-2 * float(want.abs().max())
+        return torch.allclose(self.slopes[0][of], want, rtol=1e-2, atol=far)
+
     def __str__(self) -> str:
-        noise = self.noise(self.given[0])
         return (
-            f"noise of mean {noise.mean():.3g} and standard deviation {noise.std():.3g}"
+            f"its mean is {self.eps.mean():.2f}, its standard deviation "
+            f"{self.eps.std():.2f}, and it goes from {self.eps.min():.1f} to "
+            f"{self.eps.max():.1f}"
         )
 
 
@@ -328,7 +357,9 @@ def _measure(answer: Callable) -> _Seen:
     generator = torch.Generator().manual_seed(0)
     shape = (2, 4, 5)
     x = torch.rand(1000, *shape, generator=generator)
+    weights = torch.rand(x.shape, generator=generator)
     encode, decode = _FakeEncoder(20), _FakeDecoder(shape)
+    mu, logvar = (t.detach() for t in encode(x))
 
     def run(x: Tensor) -> tuple:
         return answer(x, encode, decode)
@@ -336,35 +367,23 @@ def _measure(answer: Callable) -> _Seen:
     def quiet(x: Tensor) -> tuple:
         encode.eval(), decode.eval()
         with torch.no_grad():
-            return answer(x, encode, decode)
+            return run(x)
 
-    mu, logvar = (t.detach() for t in encode(x))
     given = call(run, (x,), 0)
     names = "logits", "mu", "logvar"
     if said := kind_of_result(given, (x, mu, logvar), names, False):
         raise Wrong(said)
-    weights = torch.rand(given[0].shape, generator=generator)
-    slopes = []
-    for tensor, weight in zip(given, (weights, 1.0, 1.0), strict=True):
-        slope = None
-        if tensor.requires_grad:
-            total = (weight * tensor).sum()
-            (slope,) = torch.autograd.grad(
-                total, encode.shifts, retain_graph=True, allow_unused=True
-            )
-        slopes.append(torch.zeros_like(encode.shifts) if slope is None else slope)
-    again, still = call(run, (x,), 1)[0], call(quiet, (x,), 2)[0]
-    return _Seen(
-        x,
-        mu,
-        logvar,
-        tuple(t.detach() for t in given),
-        again.detach(),
-        still,
-        slopes,
-        weights,
-        _small(answer),
-    )
+    slopes = [torch.zeros_like(encode.shifts) for _ in given]
+    for place, tensor in enumerate(given):
+        weight = weights if place == 0 and tensor.shape == x.shape else 1.0
+        with contextlib.suppress(
+            RuntimeError
+        ):  # no graph, or a tensor changed in place
+            total, ask = (weight * tensor).sum(), dict(retain_graph=True)
+            slopes[place] = torch.autograd.grad(total, encode.shifts, **ask)[0]
+    others = [call(run, (x,), 1)[0].detach(), call(quiet, (x,), 2)[0]]
+    given = [tensor.detach() for tensor in given]
+    return _Seen(x, mu, logvar, given, others, slopes, weights, _small(answer))
 
 
 def _small(answer: Callable) -> str:
@@ -423,56 +442,30 @@ def _share(*axes: int) -> Callable:
 
 
 def _dimensions_share(s: _Seen) -> bool:
-    each = torch.corrcoef(s.noise(s.given[0]).T)
+    each = torch.corrcoef(s.eps.T)
     return bool((each - torch.eye(len(each))).abs().max() > 0.3)
 
 
 def _images_share(s: _Seen) -> bool:
-    noise = s.noise(s.given[0])
+    noise = s.eps / s.eps.std()
     return bool(torch.cdist(noise, noise).fill_diagonal_(torch.inf).min() < 0.05)
 
 
-def _mean(s: _Seen, logits: Tensor) -> bool:
-    return bool(s.noise(logits).abs().max() < 1e-2)
-
-
-def _slope(s: _Seen, of: int) -> bool:
-    """Whether the decoder's gradient in mu (0) or logvar (1) is what it must be."""
-    w = s.weights.flatten(1)
-    z = s.mu.shape[1]
-    each = 3 * w[:, :z] - w[:, z:]
-    if of:
-        each = each * 0.5 * (s.code(s.given[0]) - s.mu)
-    want = each.sum(0)
-    return torch.allclose(
-        s.slopes[0][of], want, rtol=1e-2, atol=1e-2 * float(want.abs().max())
-    )
-
-
-def _gaussian(s: _Seen) -> bool:
-    """Whether the noise is standard normal at every logvar, in the middle and tails."""
-    noise = s.noise(s.given[0]).double().flatten()
-    places = torch.special.ndtr(noise.sort().values)
-    steps = torch.linspace(0, 1, len(places) + 1).double()[:-1]
-    near = (places - steps).abs().max() < 0.021  # exceeded once in 2e7 right answers
-    tails = noise.max() > 3 and noise.min() < -3
-    return bool(near and tails)
+def _none(noise: Tensor) -> bool:
+    return bool(noise.abs().max() < 1e-4)
 
 
 def _spread(sentence: str, place: Callable, scale: Callable) -> Symptom:
     """A mistake in the sample: it is place + scale * noise."""
-    return Symptom(
-        sentence,
-        lambda s: (
-            not s.unit(s.noise(s.given[0]))
-            and s.unit(
-                (s.code(s.given[0]) - place(s.mu, s.logvar)) / scale(s.mu, s.logvar)
-            )
-        ),
-        _forward(
-            lambda mu, lv: place(mu, lv) + scale(mu, lv) * torch.randn_like(mu),
-        ),
-    )
+
+    def shows(s: _Seen) -> bool:
+        noise = (s.z - place(s.mu, s.logvar)) / scale(s.mu, s.logvar)
+        return not s.unit(s.eps) and s.unit(noise)
+
+    def sample(mu: Tensor, logvar: Tensor) -> Tensor:
+        return place(mu, logvar) + scale(mu, logvar) * torch.randn_like(mu)
+
+    return Symptom(sentence, shows, _forward(sample))
 
 
 def _mu(mu, _logvar):
@@ -485,12 +478,11 @@ FORWARD = Symptoms(
     answer=2,
     right=_forward(),
     measure=_measure,
-    fine=lambda s: s.unit(s.noise(s.given[0]), 14, 7) and _gaussian(s),
+    fine=lambda s: s.normal(),
     table=[
         Symptom(
             "The order is wrong: return the logits first, then mu and logvar.",
-            lambda s: s.given[0].shape != s.x.shape and s.given[1].shape == s.x.shape
-            or s.given[0].shape != s.x.shape and s.given[2].shape == s.x.shape,
+            lambda s: s.x.shape in (s.given[1].shape, s.given[2].shape),
             _forward(give=lambda logits, mu, lv, z: (mu, lv, logits)),
         ),
         Symptom(
@@ -529,7 +521,7 @@ FORWARD = Symptoms(
         Symptom(
             "The second result is the sample z (or `mu` was changed in place). The KL needs "
             "mu as `encode` returned it.",
-            lambda s: s.returned(1, s.code(s.given[0])) and not s.returned(1, s.mu),
+            lambda s: s.returned(1, s.z) and not s.returned(1, s.mu),
             _forward(give=lambda logits, mu, lv, z: (logits, z, lv)),
         ),
         Symptom(
@@ -554,38 +546,38 @@ FORWARD = Symptoms(
             "are.",
             lambda s: not close(
                 {"": s.given[0].flatten(1)[:, : s.mu.shape[1]]},
-                {"": 3 * s.code(s.given[0]) + 1},
+                {"": 3 * s.z + 1},
             ),
             _forward(give=lambda logits, mu, lv, z: (logits.relu(), mu, lv)),
         ),
         Symptom(
             "You decode the mean in training, and a sample in eval mode or without gradients. "
             "It is the training that needs the noise: sample in every call.",
-            lambda s: _mean(s, s.given[0]) and not _mean(s, s.quiet),
+            lambda s: _none(s.eps) and not _none(s.noise(s.others[1])),
             _eval_only,
         ),
         Symptom(
             "You decode the mean: there is no noise in the code, and this is an autoencoder. "
             "The decoder must get the sample z = mu + sigma * eps.",
-            lambda s: _mean(s, s.given[0]),
+            lambda s: _none(s.eps),
             _forward(_mu),
         ),
         Symptom(
             "In eval mode, or without gradients, you decode the mean. The loss of the test "
             "images would be too low: sample in every call.",
-            lambda s: _mean(s, s.quiet),
+            lambda s: _none(s.noise(s.others[1])),
             _training_only,
         ),
         Symptom(
             "The noise is the same in every call: it has a seed of its own, or was drawn once "
             "and kept. Draw fresh noise in the function.",
-            lambda s: close({"": s.noise(s.given[0])}, {"": s.noise(s.again)}, 1e-2),
+            lambda s: close({"": s.eps}, {"": s.noise(s.others[0])}, 1e-2),
             _forward(_always_the_same),
         ),
         Symptom(
             "One single epsilon serves all images and all dimensions. Draw one number for "
             "each image and each dimension.",
-            lambda s: float(s.noise(s.given[0]).std()) < 0.05,
+            lambda s: bool(s.eps.std() < 0.05 * s.eps.mean().abs()),
             _forward(_share(0, 1)),
         ),
         _spread(
@@ -647,15 +639,13 @@ FORWARD = Symptoms(
         Symptom(
             "The sample is right for logvar near 0, but not for very small or very large ones: "
             "is something clamped, or added to sigma?",
-            lambda s: s.unit(s.noise(s.given[0])) and not s.unit(s.noise(s.given[0]), 14, 7),
+            lambda s: s.unit(s.eps) and not s.unit(s.eps, 14, 7),
             _forward(lambda mu, lv: _sample(mu, lv.clamp(-10, 10))),
         ),
         Symptom(
-            lambda s: "The noise is not standard normal (`torch.randn`): its mean is "
-            f"{s.noise(s.given[0]).mean():.2f}, its standard deviation "
-            f"{s.noise(s.given[0]).std():.2f}, and it goes from "
-            f"{s.noise(s.given[0]).min():.1f} to {s.noise(s.given[0]).max():.1f}.",
-            lambda s: not (s.unit(s.noise(s.given[0]), 14, 7) and _gaussian(s)),
+            lambda s: "(z - mu) / sigma, with sigma = exp(0.5 * logvar), must be standard "
+            f"normal noise (`torch.randn`), but {s}.",
+            lambda s: not s.normal(),
             _forward(lambda mu, lv: mu + torch.exp(0.5 * lv) * torch.rand_like(mu)),
         ),
         Symptom(
@@ -668,17 +658,17 @@ FORWARD = Symptoms(
         Symptom(
             "The sample passes no gradient, or a wrong one, to logvar: sigma is cut off, and "
             "the spread would not learn from the pictures.",
-            lambda s: _slope(s, 0) and not s.slopes[0][1].any(),
+            lambda s: s.slope(0) and not s.slopes[0][1].any(),
             _forward(lambda mu, lv: _sample(mu, lv.detach())),
         ),
         Symptom(
             "The sample passes no gradient, or a wrong one, to mu: something is cut off.",
-            lambda s: not _slope(s, 0),
+            lambda s: not s.slope(0),
             _forward(lambda mu, lv: _sample(mu.detach(), lv)),
         ),
         Symptom(
             "The sample passes a wrong gradient to logvar: a part of sigma is cut off.",
-            lambda s: not _slope(s, 1),
+            lambda s: not s.slope(1),
             _forward(lambda mu, lv: _sample(mu, 0.5 * (lv + lv.detach()))),
         ),
         Symptom(
