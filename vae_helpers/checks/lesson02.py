@@ -40,7 +40,7 @@ def _before(case: Callable[[], tuple], noise: str, **sentences: str) -> Callable
         if "first" in sentences and close(found, {"result": given[0]}):
             raise Wrong(sentences["first"])
         # 0.9 * u stays between 0 and 1
-        if close(found, run(0.9 * drawn), 0.0, nan_is_nan=True):
+        if close(found, run(0.9 * drawn), 0.0):
             raise Wrong(
                 f"The result is the same whatever `{noise}` is: the noise is fixed or "
                 f"missing, so every step would see the same sample. Use `{noise}`."
@@ -80,7 +80,9 @@ reparameterize = declare(
         edges=lambda: {
             "one image in the batch (is there a `.squeeze()`?)": _codes(1, 4),
             "one latent dimension (is there a `.squeeze()`?)": _codes(4, 1),
-            "one image and one latent dimension": _codes(1, 1),
+            "one image and one latent dimension (is there a `.squeeze()`?)": _codes(
+                1, 1
+            ),
             "wide codes, logvar = 3 (is something clamped?)": _filled(3.0),
             "very wide codes, logvar = 12 (is something clamped?)": _filled(12.0),
             "extremely wide codes, logvar = 30 (is something clamped?)": _filled(30.0),
@@ -364,6 +366,9 @@ score_gradient = declare(
             "The score of a Gaussian has no factor one half: the 2 of the square cancels it.": (
                 lambda *a: _score(*a) / 2
             ),
+            "You take the root of sigma. It is the standard deviation already.": (
+                lambda f, t, s, e: _score(f, t, s.sqrt(), e)
+            ),
             "This is the gradient with respect to sigma; asked is the one with respect to "
             "theta.": lambda f, t, s, e: f(t + s * e) * (e**2 - 1) / s,
             "You subtract the mean cost of the same draws. That is a baseline, and with a "
@@ -417,7 +422,7 @@ laplace = declare(
         edges=lambda: {
             "one image in the batch (is there a `.squeeze()`?)": _heights(1, 4),
             "one dimension (is there a `.squeeze()`?)": _heights(4, 1),
-            "one image and one dimension": _heights(1, 1),
+            "one image and one dimension (is there a `.squeeze()`?)": _heights(1, 1),
             "u = 1/2, where the place is the location": _at(0.5, 0.5, location=2.0),
             "u close to 1/2": _at(0.5 - 2.0**-10, 0.5 + 2.0**-10),
             "small u (is u clamped?)": _at(2.0**-8, 2.0**-10),

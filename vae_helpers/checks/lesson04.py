@@ -106,7 +106,9 @@ ENCODE = Part(
     edges=lambda: {
         "one image in the batch (is there a `.squeeze()`?)": _images(1, 2, 3, 4, 5, 3),
         "one latent dimension (is there a `.squeeze()`?)": _images(4, 2, 3, 2, 5, 1),
-        "one image, one pixel, one latent dimension": _images(1, 1, 1, 1, 1, 1, x=0.5),
+        "one image, one pixel, one latent dimension (is there a `.squeeze()`?)": _images(
+            1, 1, 1, 1, 1, 1, x=0.5
+        ),
         "images of one row of pixels": _images(3, 3, 1, 5, 4, 2),
         "one hidden number": _images(3, 1, 2, 2, 1, 2),
         "black images, x = 0 everywhere": _images(3, 1, 2, 3, 4, 2, x=0.0),
@@ -213,7 +215,9 @@ DECODE = Part(
     edges=lambda: {
         "one code in the batch (is there a `.squeeze()`?)": _code(1, 3, 2, 3, 4),
         "one latent dimension": _code(4, 1, 3, 2, 4),
-        "one code of one dimension, for one pixel": _code(1, 1, 1, 1, 1),
+        "one code of one dimension, for one pixel (is there a `.squeeze()`?)": _code(
+            1, 1, 1, 1, 1
+        ),
         "images of one row of pixels": _code(3, 2, 3, 1, 4),
         "logits far from 0 (is something clamped?)": _code(4, 2, 1, 3, 2, size=50.0),
         "codes of 0": (torch.zeros(3, 2), torch.randn(6, 2), (1, 3, 2)),
@@ -347,9 +351,9 @@ class _Seen:
 
     def __str__(self) -> str:
         return (
-            f"its mean is {self.eps.mean():.2f}, its standard deviation "
-            f"{self.eps.std():.2f}, and it goes from {self.eps.min():.1f} to "
-            f"{self.eps.max():.1f}"
+            f"its mean is {self.eps.mean():.2g}, its standard deviation "
+            f"{self.eps.std():.2g}, and it goes from {self.eps.min():.2g} to "
+            f"{self.eps.max():.2g}"
         )
 
 
@@ -370,6 +374,7 @@ def _measure(answer: Callable) -> _Seen:
             return run(x)
 
     given = call(run, (x,), 0)
+    parts(given)  # has words for None
     names = "logits", "mu", "logvar"
     if said := kind_of_result(given, (x, mu, logvar), names, False):
         raise Wrong(said)
@@ -400,6 +405,10 @@ def _small(answer: Callable) -> str:
         found = [tuple(t.shape) for t in given]
         if found != [tuple(x.shape), (b, z), (b, z)]:
             return f"Right on ordinary inputs, but not with {what}: the shapes are {found}."
+        if torch.equal(-given[0].flatten(1)[:, z:], given[1]):
+            return (
+                f"Right on ordinary inputs, but not with {what}: you decode the mean."
+            )
     return ""
 
 
@@ -447,8 +456,10 @@ def _dimensions_share(s: _Seen) -> bool:
 
 
 def _images_share(s: _Seen) -> bool:
+    """Whether many rows of noise have a twin, up to their sign."""
     noise = s.eps / s.eps.std()
-    return bool(torch.cdist(noise, noise).fill_diagonal_(torch.inf).min() < 0.05)
+    gaps = torch.minimum(torch.cdist(noise, noise), torch.cdist(noise, -noise))
+    return bool((gaps.fill_diagonal_(torch.inf).amin(1) < 0.05).double().mean() > 0.1)
 
 
 def _none(noise: Tensor) -> bool:
@@ -613,6 +624,10 @@ FORWARD = Symptoms(
             _mu, lambda mu, lv: torch.ones_like(lv),
         ),
         _spread(
+            "mu and sigma are missing: this is a draw from the prior, for every image.",
+            lambda mu, lv: torch.zeros_like(mu), lambda mu, lv: torch.ones_like(lv),
+        ),
+        _spread(
             "mu is missing: the samples lie around 0.",
             lambda mu, lv: torch.zeros_like(mu), lambda mu, lv: torch.exp(0.5 * lv),
         ),
@@ -639,7 +654,8 @@ FORWARD = Symptoms(
         Symptom(
             "The sample is right for logvar near 0, but not for very small or very large ones: "
             "is something clamped, or added to sigma?",
-            lambda s: s.unit(s.eps) and not s.unit(s.eps, 14, 7),
+            lambda s: s.unit(s.eps, 4, 1) and s.eps[s.logvar.abs() < 4].abs().max() < 5
+            and not s.unit(s.eps, 14, 7),
             _forward(lambda mu, lv: _sample(mu, lv.clamp(-10, 10))),
         ),
         Symptom(
@@ -762,7 +778,9 @@ def _edges() -> dict[str, tuple]:
         "one image in the batch (is there a `.squeeze()`?)": _batch(1, 2, 3, 4, 3),
         "one image of one channel (is there a `.squeeze()`?)": _batch(1, 1, 3, 4, 2),
         "one latent dimension (is there a `.squeeze()`?)": _batch(4, 1, 3, 2, 1),
-        "one image of one pixel and one latent dimension": _batch(1, 1, 1, 1, 1),
+        "one image of one pixel and one latent dimension (is there a `.squeeze()`?)": _batch(
+            1, 1, 1, 1, 1
+        ),
         "images of one row of pixels": _batch(3, 3, 1, 4, 2),
         "black images, x = 0 everywhere": _special(x=0.0),
         "white images, x = 1 everywhere": _special(x=1.0),
@@ -925,6 +943,9 @@ vae_terms = declare(
             ),
             "The second result is the sum of both terms. Return them apart.": (
                 lambda *a: _reconstruction(*a) + _kl(*a)
+            ),
+            "The second result is 0: the KL is missing.": lambda x, logits, mu, lv: (
+                0 * mu.sum()
             ),
             "The KL carries no gradient: `.item()`, `.detach()` or no_grad cuts it.": (
                 lambda *a: _kl(*a).detach()
