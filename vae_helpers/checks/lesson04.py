@@ -285,6 +285,10 @@ class _FakeDecoder(nn.Module):
             raise ValueError(
                 f"`decode` got a tensor of shape {tuple(z.shape)}; it takes codes (B, Z)."
             )
+        if z.dtype != torch.float32:  # linear layers stop, too
+            raise ValueError(
+                f"`decode` got numbers of type {z.dtype}; its weights are torch.float32."
+            )
         return torch.cat([3 * z + 1, -z], 1).unflatten(1, self.shape)
 
 
@@ -427,14 +431,13 @@ def _forward(sample: Callable = _sample, give: Callable = lambda *r: r[:3]) -> C
     return forward
 
 
-def _eval_only(x, encode, decode):
-    mu, logvar = encode(x)
-    return decode(mu if encode.training else _sample(mu, logvar)), mu, logvar
+def _mean_if(training: bool) -> Callable:
+    def forward(x, encode, decode):
+        mu, logvar = encode(x)
+        z = mu if encode.training == training else _sample(mu, logvar)
+        return decode(z), mu, logvar
 
-
-def _training_only(x, encode, decode):
-    mu, logvar = encode(x)
-    return decode(_sample(mu, logvar) if encode.training else mu), mu, logvar
+    return forward
 
 
 def _always_the_same(mu, logvar):
@@ -565,7 +568,7 @@ FORWARD = Symptoms(
             "You decode the mean in training, and a sample in eval mode or without gradients. "
             "It is the training that needs the noise: sample in every call.",
             lambda s: _none(s.eps) and not _none(s.noise(s.others[1])),
-            _eval_only,
+            _mean_if(training=True),
         ),
         Symptom(
             "You decode the mean: there is no noise in the code, and this is an autoencoder. "
@@ -577,7 +580,7 @@ FORWARD = Symptoms(
             "In eval mode, or without gradients, you decode the mean. The loss of the test "
             "images would be too low: sample in every call.",
             lambda s: _none(s.noise(s.others[1])),
-            _training_only,
+            _mean_if(training=False),
         ),
         Symptom(
             "The noise is the same in every call: it has a seed of its own, or was drawn once "
