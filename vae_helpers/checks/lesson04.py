@@ -516,8 +516,8 @@ FORWARD = Symptoms(
             _forward(give=lambda logits, mu, lv, z: (logits, lv, mu)),
         ),
         Symptom(
-            "You return sigma in the place of logvar. The KL would take its exponential "
-            "again: return logvar itself.",
+            "You return sigma in the place of logvar (or logvar was changed in place). The KL "
+            "would take its exponential again: return logvar itself.",
             lambda s: s.returned(2, torch.exp(0.5 * s.logvar)),
             _forward(give=lambda logits, mu, lv, z: (logits, mu, torch.exp(0.5 * lv))),
         ),
@@ -1062,6 +1062,11 @@ def _loss_before(model, optimizer, x, loss_fn):
     return loss
 
 
+def _wasted_call(model, optimizer, x, loss_fn):
+    loss_fn(model, x)
+    return _step(model, optimizer, x, loss_fn)
+
+
 def _ascent(model, optimizer, x, loss_fn):
     return -_minimise(lambda terms: -terms["loss"])(model, optimizer, x, loss_fn)
 
@@ -1123,6 +1128,8 @@ training_step = declare(
             "The value is the loss after the step; return the one of the forward.": _loss_after,
             "`loss_fn` is called twice. With noise in it the second call gives another loss "
             "than the first: call it once, and keep what it returns.": _loss_before,
+            "`loss_fn` is called twice, and its first result thrown away. Call it once, and keep "
+            "what it returns.": _wasted_call,
             "The sign is wrong: these steps make the loss larger.": _ascent,
             'Only the KL is minimised: take the entry "loss".': _minimise(
                 lambda t: t["kl"]
