@@ -81,6 +81,7 @@ def _images(b, c, h, w, hidden, z, mu=1.0, logvar=1.0, x=None) -> tuple:
     return x, body, *heads
 
 
+# fmt: off
 ENCODE = Part(
     name="encode",
     right=_encode,
@@ -112,63 +113,47 @@ ENCODE = Part(
         "images of one row of pixels": _images(3, 3, 1, 5, 4, 2),
         "one hidden number": _images(3, 1, 2, 2, 1, 2),
         "black images, x = 0 everywhere": _images(3, 1, 2, 3, 4, 2, x=0.0),
-        "means far from 0 (is something clamped, or a tanh behind it?)": (
-            _images(4, 2, 3, 2, 5, 3, mu=100.0)
-        ),
-        "log-variances far from 0 (is something clamped, or a tanh behind it?)": (
-            _images(4, 2, 3, 2, 5, 3, logvar=100.0)
-        ),
+        "means far from 0 (is something clamped, or a tanh behind it?)":
+            _images(4, 2, 3, 2, 5, 3, mu=100.0),
+        "log-variances far from 0 (is something clamped, or a tanh behind it?)":
+            _images(4, 2, 3, 2, 5, 3, logvar=100.0),
     },
-    # fmt: off
     wrong={
-        "`encode` returns logvar first; needed is mu, then logvar.": (
-            then(_encode, lambda r: (r[1], r[0]))
-        ),
-        "Both results of `encode` come from `to_mu`: the second needs `to_logvar`.": (
-            then(_encode, lambda r: (r[0], r[0]))
-        ),
-        "Both results of `encode` come from `to_logvar`: the first needs `to_mu`.": (
-            then(_encode, lambda r: (r[1], r[1]))
-        ),
-        "There is a ReLU behind mu and logvar. Both may be negative: leave it out.": (
-            then(_encode, lambda r: (r[0].relu(), r[1].relu()))
-        ),
-        "There is a ReLU behind mu. A mean may be negative: leave it out.": (
-            then(_encode, lambda r: (r[0].relu(), r[1]))
-        ),
-        "There is a ReLU behind logvar: the standard deviation could never be below 1.": (
-            then(_encode, lambda r: (r[0], r[1].relu()))
-        ),
-        "There is a tanh behind mu and logvar. Both may be any real number: leave it out.": (
-            then(_encode, lambda r: (r[0].tanh(), r[1].tanh()))
-        ),
-        "There is a tanh behind mu. A mean may be any real number: leave it out.": (
-            then(_encode, lambda r: (r[0].tanh(), r[1]))
-        ),
-        "There is a tanh behind logvar. It may be any real number: leave it out.": (
-            then(_encode, lambda r: (r[0], r[1].tanh()))
-        ),
+        "`encode` returns logvar first; needed is mu, then logvar.":
+            then(_encode, lambda r: (r[1], r[0])),
+        "Both results of `encode` come from `to_mu`: the second needs `to_logvar`.":
+            then(_encode, lambda r: (r[0], r[0])),
+        "Both results of `encode` come from `to_logvar`: the first needs `to_mu`.":
+            then(_encode, lambda r: (r[1], r[1])),
+        "There is a ReLU behind mu and logvar. Both may be negative: leave it out.":
+            then(_encode, lambda r: (r[0].relu(), r[1].relu())),
+        "There is a ReLU behind mu. A mean may be negative: leave it out.":
+            then(_encode, lambda r: (r[0].relu(), r[1])),
+        "There is a ReLU behind logvar: the standard deviation could never be below 1.":
+            then(_encode, lambda r: (r[0], r[1].relu())),
+        "There is a tanh behind mu and logvar. Both may be any real number: leave it out.":
+            then(_encode, lambda r: (r[0].tanh(), r[1].tanh())),
+        "There is a tanh behind mu. A mean may be any real number: leave it out.":
+            then(_encode, lambda r: (r[0].tanh(), r[1])),
+        "There is a tanh behind logvar. It may be any real number: leave it out.":
+            then(_encode, lambda r: (r[0], r[1].tanh())),
         "There is a softplus behind logvar. That makes a positive number, but a logarithm "
         "may be negative: leave it out.": then(
             _encode, lambda r: (r[0], F.softplus(r[1]))
         ),
-        "There is a sigmoid behind mu. A mean may be any real number: leave it out.": (
-            then(_encode, lambda r: (r[0].sigmoid(), r[1]))
-        ),
-        "You return exp(logvar), the variance. Return the log-variance itself.": (
-            then(_encode, lambda r: (r[0], r[1].exp()))
-        ),
-        "You return sigma. Return the log-variance; sigma is computed where it is needed.": (
-            then(_encode, lambda r: (r[0], torch.exp(0.5 * r[1])))
-        ),
+        "There is a sigmoid behind mu. A mean may be any real number: leave it out.":
+            then(_encode, lambda r: (r[0].sigmoid(), r[1])),
+        "You return exp(logvar), the variance. Return the log-variance itself.":
+            then(_encode, lambda r: (r[0], r[1].exp())),
+        "You return sigma. Return the log-variance; sigma is computed where it is needed.":
+            then(_encode, lambda r: (r[0], torch.exp(0.5 * r[1]))),
         "You return half of logvar, log sigma. Return the log-variance as the layer gives "
         "it.": then(_encode, lambda r: (r[0], 0.5 * r[1])),
-        "No gradient reaches the encoder: something is detached or inside no_grad.": (
-            then(_encode, lambda r: (r[0].detach(), r[1].detach()))
-        ),
+        "No gradient reaches the encoder: something is detached or inside no_grad.":
+            then(_encode, lambda r: (r[0].detach(), r[1].detach())),
     },
-    # fmt: on
 )
+# fmt: on
 
 
 def _decode(z, decoder, image_shape):
@@ -186,6 +171,7 @@ def _code(b, z, *shape, size=1.0) -> tuple:
     return torch.randn(b, z), weight, shape
 
 
+# fmt: off
 DECODE = Part(
     name="decode",
     answer=1,
@@ -200,15 +186,9 @@ DECODE = Part(
             (1, 2, 2),
         ),
         *[
-            _code(*sizes)
-            for sizes in [
-                (3, 2, 2, 3, 4),
-                (4, 5, 3, 4, 2),
-                (2, 7, 1, 3, 2),
-                (5, 3, 3, 2, 5),
-                (6, 2, 2, 5, 3),
-                (65, 2, 1, 2, 3),
-                (3, 20, 1, 28, 28),
+            _code(*sizes) for sizes in [
+                (3, 2, 2, 3, 4), (4, 5, 3, 4, 2), (2, 7, 1, 3, 2), (5, 3, 3, 2, 5),
+                (6, 2, 2, 5, 3), (65, 2, 1, 2, 3), (3, 20, 1, 28, 28),
             ]
         ],
     ],
@@ -222,24 +202,19 @@ DECODE = Part(
         "logits far from 0 (is something clamped?)": _code(4, 2, 1, 3, 2, size=50.0),
         "codes of 0": (torch.zeros(3, 2), torch.randn(6, 2), (1, 3, 2)),
     },
-    # fmt: off
     wrong={
         "`decode` applies a sigmoid. Return logits: the loss has the sigmoid inside, and "
         "two of them squeeze every probability towards a half.": then(
             _decode, torch.sigmoid
         ),
-        "`decode` applies a ReLU. Logits may be negative: dark pixels need that.": (
-            then(_decode, torch.relu)
-        ),
-        "`decode` applies a tanh. Logits may be any real number: leave it out.": (
-            then(_decode, torch.tanh)
-        ),
-        "`decode` returns flat images (B, D). Give them the image shape again.": (
-            lambda z, decoder, shape: decoder(z)
-        ),
-        "`decode` returns black and white pixels. Return the logits, not a picture.": (
-            then(_decode, lambda r: (r > 0).float())
-        ),
+        "`decode` applies a ReLU. Logits may be negative: dark pixels need that.":
+            then(_decode, torch.relu),
+        "`decode` applies a tanh. Logits may be any real number: leave it out.":
+            then(_decode, torch.tanh),
+        "`decode` returns flat images (B, D). Give them the image shape again.":
+            lambda z, decoder, shape: decoder(z),
+        "`decode` returns black and white pixels. Return the logits, not a picture.":
+            then(_decode, lambda r: (r > 0).float()),
         "Height and width of the image are swapped. Fill the image shape (C, H, W) as it "
         "is, row by row.": lambda z, decoder, s: (
             decoder(z).unflatten(1, (s[0], s[2], s[1])).transpose(2, 3)
@@ -248,12 +223,11 @@ DECODE = Part(
         "shape (C, H, W) as it is.": lambda z, decoder, s: (
             decoder(z).unflatten(1, (s[1], s[2], s[0])).movedim(3, 1)
         ),
-        "No gradient passes through `decode`: something is detached or inside no_grad.": (
-            then(_decode, torch.detach)
-        ),
+        "No gradient passes through `decode`: something is detached or inside no_grad.":
+            then(_decode, torch.detach),
     },
-    # fmt: on
 )
+# fmt: on
 
 
 class _FakeEncoder(nn.Module):
@@ -704,6 +678,7 @@ FORWARD = Symptoms(
 )
 # fmt: on
 
+# fmt: off
 encode_decode = declare(
     "04.1 encode, sample and decode",
     "networks and images of many sizes: shapes, values and gradients; of `forward` also "
@@ -712,6 +687,7 @@ encode_decode = declare(
     DECODE,
     FORWARD,
 )
+# fmt: on
 
 
 def _nats(x, logits, mu, logvar):
@@ -842,6 +818,7 @@ def _term(place: int, wrong: dict, gradients: tuple[str, ...]) -> Part:
     )
 
 
+# fmt: off
 vae_terms = declare(
     "04.2 vae_terms",
     "batches of many sizes, sure decoders, narrow and wide codes: values, signs, "
@@ -849,117 +826,92 @@ vae_terms = declare(
     _term(
         0,
         gradients=("logits",),
-        # fmt: off
         wrong={
             "The reconstruction term has one number for each image. Take the mean over the "
             "batch.": _nats,
-            "This sums over channels only. Flatten to (B, D) first: `.flatten(1)`.": (
-                lambda x, logits, *_: _bce(logits, x).sum(1).mean()
-            ),
-            "This is a mean over channels. Sum over channels, too: `.flatten(1)` first.": (
-                lambda x, logits, *_: _bce(logits, x).sum((2, 3)).mean()
-            ),
-            "Image and logits are swapped: the function takes the logits first, then x.": (
-                _pixels(_bce)
-            ),
+            "This sums over channels only. Flatten to (B, D) first: `.flatten(1)`.":
+                lambda x, logits, *_: _bce(logits, x).sum(1).mean(),
+            "This is a mean over channels. Sum over channels, too: `.flatten(1)` first.":
+                lambda x, logits, *_: _bce(logits, x).sum((2, 3)).mean(),
+            "Image and logits are swapped: the function takes the logits first, then x.":
+                _pixels(_bce),
             "The reconstruction term is a mean over pixels. Sum over pixels: with the mean "
-            "the KL weighs D times as much (784 for MNIST), and the codes collapse.": (
-                lambda x, logits, *_: _bce(logits, x).mean()
-            ),
+            "the KL weighs D times as much (784 for MNIST), and the codes collapse.":
+                lambda x, logits, *_: _bce(logits, x).mean(),
             "You multiply a mean by 784, the pixels of MNIST. Here the images have other "
             "sizes: sum over the pixels.": lambda x, logits, *_: (
                 784 * _bce(logits, x).mean()
             ),
             "The reconstruction term is summed over the batch. Take the mean over the batch, "
             "or the loss grows with the batch size.": lambda *a: _nats(*a).sum(),
-            "The reconstruction term is divided by the batch size twice.": (
-                lambda *a: _nats(*a).mean() / len(a[0])
-            ),
+            "The reconstruction term is divided by the batch size twice.":
+                lambda *a: _nats(*a).mean() / len(a[0]),
             "The reconstruction term has the sign of a log-likelihood, which is better when "
             "higher. A loss needs the minus.": lambda *a: -_reconstruction(*a),
-            "The sigmoid is applied twice: the function with logits has one inside.": (
-                _pixels(lambda x, logits: _bce(logits.sigmoid(), x))
-            ),
-            "The logits have lost their sign: large ones stand for white pixels.": (
-                _pixels(lambda x, logits: _bce(-logits, x))
-            ),
-            "Half of the formula is missing: (1 - x) log(1 - p), the cost of black pixels.": (
-                _pixels(lambda x, logits: -x * F.logsigmoid(logits))
-            ),
-            "Half of the formula is missing: x log p, the cost of white pixels.": (
-                _pixels(lambda x, logits: -(1 - x) * F.logsigmoid(-logits))
-            ),
+            "The sigmoid is applied twice: the function with logits has one inside.":
+                _pixels(lambda x, logits: _bce(logits.sigmoid(), x)),
+            "The logits have lost their sign: large ones stand for white pixels.":
+                _pixels(lambda x, logits: _bce(-logits, x)),
+            "Half of the formula is missing: (1 - x) log(1 - p), the cost of black pixels.":
+                _pixels(lambda x, logits: -x * F.logsigmoid(logits)),
+            "Half of the formula is missing: x log p, the cost of white pixels.":
+                _pixels(lambda x, logits: -(1 - x) * F.logsigmoid(-logits)),
             "This is the squared error of the probabilities. Here the pixels are Bernoulli: "
-            "use the binary cross-entropy.": (
-                _pixels(lambda x, logits: (logits.sigmoid() - x) ** 2)
-            ),
+            "use the binary cross-entropy.":
+                _pixels(lambda x, logits: (logits.sigmoid() - x) ** 2),
             "This is the squared error of the logits, which are not pixel values. Use the "
             "binary cross-entropy with logits.": _pixels(
                 lambda x, logits: (logits - x) ** 2
             ),
             "This is the absolute error of the probabilities. Here the pixels are Bernoulli: "
-            "use the binary cross-entropy.": (
-                _pixels(lambda x, logits: (logits.sigmoid() - x).abs())
-            ),
-            "These are bits, logarithms to base 2. Needed are nats, natural logarithms.": (
-                lambda *a: _reconstruction(*a) / math.log(2)
-            ),
+            "use the binary cross-entropy.":
+                _pixels(lambda x, logits: (logits.sigmoid() - x).abs()),
+            "These are bits, logarithms to base 2. Needed are nats, natural logarithms.":
+                lambda *a: _reconstruction(*a) / math.log(2),
             "The first result is the KL. Needed is the reconstruction term, then the KL.": _kl,
-            "The first result is the sum of both terms. Return them apart.": (
-                lambda *a: _reconstruction(*a) + _kl(*a)
-            ),
+            "The first result is the sum of both terms. Return them apart.":
+                lambda *a: _reconstruction(*a) + _kl(*a),
             "The reconstruction term carries no gradient: `.item()`, `.detach()` or no_grad "
             "cuts it, and nothing would be learned.": lambda *a: _reconstruction(
                 *a
             ).detach(),
         },
-        # fmt: on
     ),
     _term(
         1,
         gradients=("mu", "logvar"),
-        # fmt: off
         wrong={
             "The KL has one number for each image. Take the mean over the batch.": _kls,
-            "The KL has one number for each latent dimension. Sum over them, too.": (
-                lambda x, logits, mu, lv: kl_each(mu, lv).mean(0)
-            ),
+            "The KL has one number for each latent dimension. Sum over them, too.":
+                lambda x, logits, mu, lv: kl_each(mu, lv).mean(0),
             "The KL is negative: its sign is flipped. It is never below 0.": lambda *a: (
                 -_kl(*a)
             ),
-            "The KL is a mean over latent dimensions. Sum over them, mean over the batch.": (
-                lambda x, logits, mu, lv: kl_each(mu, lv).mean()
-            ),
-            "The KL is summed over the batch. Take the mean over the batch.": (
-                lambda *a: _kls(*a).sum()
-            ),
-            "The KL is divided by the batch size twice.": lambda *a: (
-                _kl(*a) / len(a[0])
-            ),
-            "The KL is divided by the number of pixels. Sum both terms, or divide neither.": (
-                lambda x, *a: _kl(x, *a) / x[0].numel()
-            ),
+            "The KL is a mean over latent dimensions. Sum over them, mean over the batch.":
+                lambda x, logits, mu, lv: kl_each(mu, lv).mean(),
+            "The KL is summed over the batch. Take the mean over the batch.":
+                lambda *a: _kls(*a).sum(),
+            "The KL is divided by the batch size twice.": lambda *a: (_kl(*a) / len(a[0])),
+            "The KL is divided by the number of pixels. Sum both terms, or divide neither.":
+                lambda x, *a: _kl(x, *a) / x[0].numel(),
             "The KL is divided by 784, the pixels of MNIST. Sum both terms, or divide "
             "neither.": lambda *a: _kl(*a) / 784,
-            "The second result is the reconstruction term again. Needed is the KL.": (
-                _reconstruction
-            ),
-            "The second result is the sum of both terms. Return them apart.": (
-                lambda *a: _reconstruction(*a) + _kl(*a)
-            ),
+            "The second result is the reconstruction term again. Needed is the KL.":
+                _reconstruction,
+            "The second result is the sum of both terms. Return them apart.":
+                lambda *a: _reconstruction(*a) + _kl(*a),
             "The second result is 0: the KL is missing.": lambda x, logits, mu, lv: (
                 0 * mu.sum()
             ),
-            "The KL carries no gradient: `.item()`, `.detach()` or no_grad cuts it.": (
-                lambda *a: _kl(*a).detach()
-            ),
+            "The KL carries no gradient: `.item()`, `.detach()` or no_grad cuts it.":
+                lambda *a: _kl(*a).detach(),
             **kl_formulas(
                 lambda r: r.sum(1).mean(), lambda x, logits, mu, lv: (mu, lv)
             ),
         },
-        # fmt: on
     ),
 )
+# fmt: on
 STEP_BEFORE = (
     "The weights change between the forward and `backward()`, so the gradient cannot be "
     "computed any more. First `loss.backward()`, then `optimizer.step()`."
@@ -1092,6 +1044,7 @@ def _training(b, inputs, outputs, optimizer, steps=3, other_terms=True) -> tuple
     return weight, batches, optimizer, other_terms
 
 
+# fmt: off
 training_step = declare(
     "04.3 training_step",
     "three steps on each of a dozen small models, with noise, by three optimisers: losses "
@@ -1117,7 +1070,6 @@ training_step = declare(
             "ten steps": _training(4, 3, 2, "Adam", steps=10),
         },
         strides=False,
-        # fmt: off
         wrong={
             "The gradients pile up from step to step: `optimizer.zero_grad()` is missing "
             "before `backward()`.": _no_zero,
@@ -1154,9 +1106,9 @@ training_step = declare(
                 )
             ),
         },
-        # fmt: on
     ),
 )
+# fmt: on
 
 
 def _line(start, end, count, low=0.0, high=1.0):
@@ -1182,6 +1134,7 @@ def _ends(z: int, count: int, size: float = 1.0) -> tuple:
     return size * torch.randn(z), size * torch.randn(z), count
 
 
+# fmt: off
 interpolate = declare(
     "04.4 interpolate",
     "pairs of codes near and far, short and long lines: both ends, equal steps, shape.",
@@ -1211,49 +1164,37 @@ interpolate = declare(
             "codes far from 0 (is something clamped?)": _ends(3, 5, 100.0),
             "two ends on opposite sides": (torch.ones(3), -torch.ones(3), 6),
         },
-        # fmt: off
         wrong={
-            "The last row is not `end`: the values of t stop short of 1.": (
-                lambda a, b, n: _line(a, b, n + 1)[:-1]
-            ),
-            "The first row is not `start`: the values of t begin above 0.": (
-                lambda a, b, n: _line(a, b, n + 1)[1:]
-            ),
-            "Neither end is included: t must run from 0 to 1, both included.": (
-                lambda a, b, n: _line(a, b, n + 2)[1:-1]
-            ),
-            "There is one code too many: `count` is the number of codes, not of steps.": (
-                lambda a, b, n: _line(a, b, n + 1)
-            ),
+            "The last row is not `end`: the values of t stop short of 1.":
+                lambda a, b, n: _line(a, b, n + 1)[:-1],
+            "The first row is not `start`: the values of t begin above 0.":
+                lambda a, b, n: _line(a, b, n + 1)[1:],
+            "Neither end is included: t must run from 0 to 1, both included.":
+                lambda a, b, n: _line(a, b, n + 2)[1:-1],
+            "There is one code too many: `count` is the number of codes, not of steps.":
+                lambda a, b, n: _line(a, b, n + 1),
             "There are `count` codes between the ends, and the ends as well: `count` is the "
             "number of all codes.": lambda a, b, n: _line(a, b, n + 2),
-            "The last row is missing: needed are `count` rows, `end` included.": (
-                lambda a, b, n: _line(a, b, n)[:-1]
-            ),
+            "The last row is missing: needed are `count` rows, `end` included.":
+                lambda a, b, n: _line(a, b, n)[:-1],
             "The line runs backwards, from `end` to `start`.": lambda a, b, n: _line(
                 b, a, n
             ),
-            "Rows and columns are swapped: needed is one code in each row.": (
-                lambda a, b, n: _line(a, b, n).T
-            ),
-            "The line begins at 0: add `start`.": (
-                lambda a, b, n: torch.linspace(0, 1, n)[:, None] * (b - a)
-            ),
-            "The line does not end at `end`: the step is `end - start`, not `end`.": (
-                lambda a, b, n: a + torch.linspace(0, 1, n)[:, None] * b
-            ),
-            "Both weights are the same t: the one of `start` is 1 - t.": (
-                lambda a, b, n: torch.linspace(0, 1, n)[:, None] * (a + b)
-            ),
+            "Rows and columns are swapped: needed is one code in each row.":
+                lambda a, b, n: _line(a, b, n).T,
+            "The line begins at 0: add `start`.":
+                lambda a, b, n: torch.linspace(0, 1, n)[:, None] * (b - a),
+            "The line does not end at `end`: the step is `end - start`, not `end`.":
+                lambda a, b, n: a + torch.linspace(0, 1, n)[:, None] * b,
+            "Both weights are the same t: the one of `start` is 1 - t.":
+                lambda a, b, n: torch.linspace(0, 1, n)[:, None] * (a + b),
             "The steps are not equal: t is squared.": _bent(torch.square),
-            "The steps are not equal: they follow a cosine.": (
-                _bent(lambda t: 0.5 - 0.5 * torch.cos(torch.pi * t))
-            ),
-            "The steps are not equal: they follow 3 t^2 - 2 t^3.": (
-                _bent(lambda t: 3 * t**2 - 2 * t**3)
-            ),
+            "The steps are not equal: they follow a cosine.":
+                _bent(lambda t: 0.5 - 0.5 * torch.cos(torch.pi * t)),
+            "The steps are not equal: they follow 3 t^2 - 2 t^3.":
+                _bent(lambda t: 3 * t**2 - 2 * t**3),
             "This follows a sphere; the exercise asks for the straight line.": _sphere,
         },
-        # fmt: on
     ),
 )
+# fmt: on
