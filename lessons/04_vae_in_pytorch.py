@@ -145,12 +145,17 @@ print(f"KL of N(1, 1) to N(0, 1): {0.5 * (1**2 + math.exp(0) - 1 - 0):.3f} nats"
 # real number. The decoder mirrors it and returns **logits**, one number for each pixel
 # before the sigmoid. Logits keep the loss finite when a probability comes close to 0.
 #
-# ### Exercise 04.1 · Encode and decode
+# ### Exercise 04.1 · Encode, sample and decode
 #
-# *core, easy, 7 minutes*
+# *core, easy, 10 minutes*
 #
 # Our class stands below; try it yourself first. `body`, `to_mu`, `to_logvar` and
 # `decoder` are layers that you call; `body` takes flat images of shape $(B, D)$.
+#
+# `forward` is one pass through the whole model. There, `encode(x)` gives `mu` and
+# `logvar`, and `decode(z)` gives logits. Decode a sample, with fresh noise in every call,
+# one number for each image and each dimension. `mu` and `logvar` come back as well: the
+# KL needs them.
 
 
 # %% tags=["exercise"]
@@ -169,8 +174,17 @@ def decode(z, decoder, image_shape):
     ### END SOLUTION
 
 
+def forward(x, encode, decode):
+    """x (B, C, H, W) -> logits (B, C, H, W), mu (B, Z), logvar (B, Z)."""
+    ### BEGIN SOLUTION
+    mu, logvar = encode(x)
+    z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+    return decode(z), mu, logvar
+    ### END SOLUTION
+
+
 # %% tags=["check"]
-check.encode_decode(encode, decode)
+check.encode_decode(encode, decode, forward)
 
 # %% [markdown]
 # <details><summary>Hint 1: shapes</summary>
@@ -181,11 +195,12 @@ check.encode_decode(encode, decode)
 # <details><summary>Hint 2: which methods?</summary>
 #
 # `x.flatten(1)` keeps the first axis and flattens the rest. `t.unflatten(1, shape)` does
-# the reverse.
+# the reverse. `torch.randn_like(mu)` draws noise, and lesson 02 has the rest of the sample.
 # </details>
 # <details><summary>Hint 3: what must not be there?</summary>
 #
-# No ReLU behind `to_mu` or `to_logvar`, and no sigmoid behind the decoder.
+# No ReLU behind `to_mu` or `to_logvar`, and no sigmoid behind the decoder. In `forward`,
+# nothing that is decoded may be the mean alone, and nothing may cut the gradient.
 # </details>
 
 # %% [markdown]
