@@ -86,12 +86,13 @@ print(
 print("top left corner of the first image:", digits.train_images[0, 0, 0, :5].tolist())
 
 # %%
+rows = min(ROWS, int(digits.train_labels.bincount().min()))  # no digit has fewer
 order = [
-    (digits.train_labels == digit).nonzero().flatten()[:ROWS] for digit in range(10)
+    (digits.train_labels == digit).nonzero().flatten()[:rows] for digit in range(10)
 ]
 grid = digits.train_images[torch.stack(order, dim=1).flatten()]
 plots.show_images(
-    grid, 10, title="Eight examples of every digit", column_labels=list("0123456789")
+    grid, 10, title="Examples of every digit", column_labels=list("0123456789")
 )
 
 # %% [markdown]
