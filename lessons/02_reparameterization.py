@@ -42,11 +42,13 @@ plots.style()
 
 # %%
 SEED = 0
-SAMPLES = 100_000  # S, draws for each measured variance
+SAMPLES = 100_000  # S, draws for each measured variance, 10 at least
 THETAS = [0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0]  # means to measure at
 DIMENSIONS = [1, 2, 3, 5, 10, 20, 50, 100]  # D, to measure at
 TEMPERATURES = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0]  # of the soft choice
 
+if SAMPLES < 10:
+    raise ValueError(f"SAMPLES must be 10 at least, got {SAMPLES}")
 device = runtime.start(SEED)
 
 # %% [markdown]

@@ -239,7 +239,8 @@ first, mu, logvar = model(test_x[:5])
 second, _, _ = model(test_x[:5])
 assert first.shape == test_x[:5].shape, f"logits of shape {tuple(first.shape)}"
 assert mu.shape == logvar.shape == (5, LATENT), f"codes of shape {tuple(mu.shape)}"
-assert not torch.equal(first, second), "both passes drew the same sample"
+word = "the same picture" if torch.equal(first, second) else "different pictures"
+print(f"two passes give {word}")
 print("weights:", sum(p.numel() for p in model.parameters()))
 
 # %% [markdown]
@@ -350,9 +351,8 @@ floor = bernoulli_entropy(test_x).mean().item()
 pieces = digits.train_images.split(10_000)  # all at once would take much memory
 total = sum(piece.float().sum(0, keepdim=True) for piece in pieces)
 average = total / len(digits.train_images) / 255  # (1, 1, 28, 28)
-constant = torch.logit(average.to(device), eps=1e-4).expand_as(
-    test_x
-)  # the same for every image
+# The same picture for every image:
+constant = torch.logit(average.to(device), eps=1e-4).expand_as(test_x)
 blind = -bernoulli_log_likelihood(test_x, constant).mean().item()
 print(f"floor, every pixel right: {floor:.1f} nats per image")
 print(f"the average digit for every image: {blind:.1f} nats per image")
@@ -1094,10 +1094,12 @@ with tempfile.TemporaryDirectory() as folder:
     settings = {"latent_size": LATENT, "hidden": HIDDEN}
     torch.save({"settings": settings, "weights": better.state_dict()}, path)
     saved = torch.load(path, weights_only=True, map_location=device)
+
+# %%
 restored = course_vae.VAE(**saved["settings"]).to(device)
 restored.load_state_dict(saved["weights"])
-same_pictures = restored.reconstruct(test_x[:5]), better.reconstruct(test_x[:5])
-assert torch.equal(*same_pictures), "the restored model gives other pictures"
+ours, theirs = (m.reconstruct(test_x[:5]) for m in (better, restored))
+assert torch.equal(ours, theirs), "the restored model gives other pictures"
 print("the restored model gives the same pictures")
 
 # %% [markdown]

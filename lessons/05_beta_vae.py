@@ -913,7 +913,7 @@ for name in list(patients)[2:]:
     print(f"{name}: {verdict}, {gain:+.1f} nats of test -ELBO (median)")
 cured = patients["B, step 3: KL warm-up"]
 more = mid(cured, "paying") - mid(patients["B: fast start"], "paying")
-print(f"with the warm-up {abs(more):g} latents {'more' if more > 0 else 'fewer'} pay")
+print(f"latents that pay, with the warm-up minus without: {more:+g}")
 
 # %%
 expected(
@@ -977,8 +977,10 @@ for sigma in (2.0, 1.0, 0.2):
     print(f"{sigma:7} {cells}")
 (large, worst), (medium, worse), (little, least) = gaussians.values()
 threefold = 3 * large < medium < little / 3
-print("each step down makes the rate three times as high or more:", threefold)
-print("each step down makes the error smaller:", worst > worse > least)
+word = "at least" if threefold else "not always"
+print(f"each smaller sigma_x makes the rate {word} three times as high")
+word = "smaller" if worst > worse > least else "not always smaller"
+print(f"and the error {word}")
 
 # %% [markdown]
 # Nothing was wrong with the training of the first model: for its $\sigma_x$ hardly any

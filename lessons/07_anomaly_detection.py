@@ -841,8 +841,8 @@ print(f"Best mean: {max(held_mean, key=held_mean.get)}.")
 rivals = [max(area["PCA"], area["nearest neighbours"]) for area in left_out]
 ahead = [k for k in range(10) if left_out[k]["squared error"] > rivals[k]]
 print(f"Squared error ahead of PCA and neighbours on: {ahead or 'no digit'}.")
-below = [name for name, area in left_out[1].items() if area < 50]
-print("Below 50 on the 1:", ", ".join(below) or "no score")
+below = sum(area < 50 for area in left_out[1].values())
+print(f"On the 1, {below} of {len(left_out[1])} scores lie below 50.")
 
 # %% [markdown]
 # The VAE helps where the last line names a digit. One row holds for ten digits and one

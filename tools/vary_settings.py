@@ -63,7 +63,7 @@ VALUES = {
     },
     "02": {
         "SEED": (1, 12345),
-        "SAMPLES": (2, 20_000),
+        "SAMPLES": (10, 20_000),
         "THETAS": ([0.3], [-20.0, 0.0, 50.0]),
         "DIMENSIONS": ([1], [7, 200]),
         "TEMPERATURES": ([0.05], [1.0, 100.0]),
@@ -71,7 +71,7 @@ VALUES = {
     "03": {
         "SEED": (1, 12345),
         "SIGMA_X": (0.1, 2.0),
-        "X_SEEN": (-3.0, 20.0),
+        "X_SEEN": (-4.0, 4.0),
         "SAMPLES": ([2], [3, 10, 2000]),
         "REPEATS": (2, 2000),
     },
@@ -142,7 +142,8 @@ VALUES = {
 # lesson -> settings that cannot work. A sentence refuses them where they are set.
 REFUSED = {
     "01": [{"SIZES": (2, 3)}],
-    "03": [{"SIGMA_X": 0.01}, {"SIGMA_X": 100.0}],
+    "02": [{"SAMPLES": 2}],
+    "03": [{"SIGMA_X": 0.01}, {"SIGMA_X": 100.0}, {"X_SEEN": 20.0}],
     "04": [{"BATCH": 5000}, {"STEPS": 0}],
     "05": [{"BETAS": (0.0, 1.0)}, {"SPRITE_LATENT": 1}],
     "06": [{"COUNT": 5}, {"SIGMA": 0}, {"SHARE": 1.0}, {"MASKED": 0.0}],
@@ -250,7 +251,7 @@ def run(
     *,
     images: str = "MNIST",
     draw: bool = False,
-    solved: bool = True,
+    to_the_end: bool = True,
 ) -> list[Failure]:
     """Run the code cells of a lesson with other settings; -> the cells that raise.
 
@@ -259,7 +260,7 @@ def run(
         values: name in capitals -> the value that it gets instead of its own.
         images: the data in the place of MNIST.
         draw: also draw all figures to the end, which takes most of the time.
-        solved: with the solutions of the exercises, or with their stubs.
+        to_the_end: go on after a cell that raises.
 
     Raises:
         ValueError: the lesson does not set one of the names; the message gives them.
@@ -269,10 +270,15 @@ def run(
     from vae_helpers import widgets
 
     failures, seen, namespace = [], set(), {"__name__": "__main__"}
+    aside = [
+        source
+        for tag in ("setup", "check")  # no setting reaches them
+        for source in lesson_source.code_cells(stem, tag)
+    ]
     explore, widgets.explore = widgets.explore, _move_controls
     try:
-        for number, source in enumerate(lesson_source.code_cells(stem, solved=solved)):
-            if source.startswith("# Set-up: finds the course's helpers"):
+        for number, source in enumerate(lesson_source.code_cells(stem)):
+            if source in aside:
                 continue
             source = source.replace('load_images("MNIST")', f'load_images("{images}")')
             tree, changed = _with_values(source, values)
@@ -281,6 +287,8 @@ def run(
                 _run_cell(tree, namespace, draw)
             except Exception as error:
                 failures.append(Failure(number, source, error))
+                if not to_the_end:
+                    return failures
     finally:
         widgets.explore = explore
         torch.set_default_dtype(torch.float32)  # lesson 03 takes another
@@ -302,21 +310,33 @@ def sets_of(number: str, alone: bool) -> Iterator[tuple[str, dict[str, object]]]
 
 def refusals(number: str) -> list[str]:
     """What is wrong with how a lesson refuses the settings that cannot work."""
-    stem, wrong = _stem(number), []
+    stem, wrong = stem_of(number), []
     for values in REFUSED.get(number, []):
+        short = SHORT.get(number, {})
         with contextlib.redirect_stdout(io.StringIO()):
-            failures = run(stem, SHORT.get(number, {}) | values)
-        first = failures[0] if failures else None
-        name, value = next(iter(values.items()))
-        sets_it = first and f"{name} = " in first.source
-        if not (sets_it and isinstance(first.error, ValueError)):
-            wrong.append(f"{name} = {value} is not refused where it is set: {first}")
-        elif not (name in str(first.error) and str(value) in str(first.error)):
-            wrong.append(f"{name} = {value}: the message names neither: {first}")
+            failures = run(stem, short | values, to_the_end=False)
+        ((name, value),) = values.items()
+        error = failures[0].error if failures else None
+        words = str(error)
+        if not (
+            isinstance(error, ValueError) and name in words and str(value) in words
+        ):
+            wrong.append(
+                f"{name} = {value} needs a ValueError that says so, got {error!r}"
+            )
+        elif not _sets(lesson_source.code_cells(stem), failures[0].cell, name):
+            wrong.append(f"{name} = {value} is refused too late, in {failures[0]}")
     return wrong
 
 
-def _stem(number: str) -> str:
+def _sets(cells: list[str], cell: int, name: str) -> bool:
+    """Whether a cell, or the one before it, sets a name."""
+    return any(
+        name in _with_values(c, {name: 0})[1] for c in cells[cell - 1 : cell + 1]
+    )
+
+
+def stem_of(number: str) -> str:
     return next(stem for stem in lesson_source.STEMS if stem[:2] == number)
 
 
@@ -344,7 +364,7 @@ def main() -> None:
             out = sys.stdout if options.show else io.StringIO()
             with contextlib.redirect_stdout(out):
                 found = run(
-                    _stem(number), values, images=options.images, draw=options.draw
+                    stem_of(number), values, images=options.images, draw=options.draw
                 )
             spent = time.process_time() - start
             verdict = f"{len(found)} cells raise" if found else "runs"
