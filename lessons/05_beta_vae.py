@@ -63,12 +63,15 @@ BATCH = 64  # images in a batch
 PEAK_RATE = 3e-3  # of the learning rate, with lesson 01's schedule
 STEPS = 500  # optimiser steps of one model of digits
 SPRITE_STEPS = 700  # of one model of sprites
+SPRITE_LATENT = 6  # Z of the models of sprites, 2 at least
 BETAS = (0.25, 1.0, 2.0, 4.0, 8.0, 32.0)  # the sweep on digits, all above 0
 SWEEP_SEEDS = (SEED, SEED + 10, SEED + 20)
 TEST_IMAGES = 2000  # scored after training, or all if there are fewer
 
 if min(BETAS) <= 0:
     raise ValueError(f"BETAS must lie above 0, got {BETAS}")
+if SPRITE_LATENT < 2:  # a gap lies between two latents
+    raise ValueError(f"SPRITE_LATENT must be 2 at least, got {SPRITE_LATENT}")
 device = runtime.start(SEED)
 digits = data.load_images("MNIST")
 train_images = digits.train_images.to(device)
@@ -1103,9 +1106,6 @@ perfect = (true_factors - true_factors.double().mean(0)) / true_factors.double()
 
 # %%
 ROTATIONS = 40
-SPRITE_LATENT = 6  # Z of the models of sprites; a gap needs 2 at least
-if SPRITE_LATENT < 2:
-    raise ValueError(f"SPRITE_LATENT must be 2 at least, got {SPRITE_LATENT}")
 wide = max(4, SPRITE_LATENT)  # four factors need four latents
 generator = torch.Generator().manual_seed(0)
 noise = torch.randn(len(perfect), wide - 4, generator=generator).double()

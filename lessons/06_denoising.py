@@ -462,6 +462,8 @@ def non_local_means(images, strength):
     settings = {"patch_size": 5, "patch_distance": 6, "channel_axis": None}
 
     def restore(image):
+        if not image.any():
+            return image  # no noise can be guessed from an empty picture
         sigma = restoration.estimate_sigma(image)  # its own guess of the noise
         h = strength * sigma
         return restoration.denoise_nl_means(image, h=h, sigma=sigma, **settings)
