@@ -970,13 +970,13 @@ nearer = "VAE's" if vae_far < ae_far else "autoencoder's"
 print(f"The {nearer} draws lie nearer to real images.")
 
 # %% [markdown]
-# On the images it was trained on, the autoencoder should be more exact, because its codes
-# cost nothing. On test images it depends on the number of training images, and the second
-# line says who wins here: with many, the autoencoder; with few, it learns them by heart,
-# while noise and price protect the VAE. What the VAE gets in return is a code space one can
-# draw from; the last line compares the draws. Still, its draws are far from the floor while its codes from the posteriors are not:
-# the difference between these two rows is the difference between prior and aggregate
-# posterior.
+# On the images it was trained on, the autoencoder should be more exact, because its
+# codes cost nothing. On test images it depends on the number of training images, and
+# the second line says who wins here: with many, the autoencoder; with few, it learns
+# them by heart, while noise and price protect the VAE. What the VAE gets in return is a
+# code space one can draw from; the last line compares the draws. Still, its draws are
+# far from the floor while its codes from the posteriors are not: the difference between
+# these two rows is the difference between prior and aggregate posterior.
 
 # %% [markdown]
 # ## Where does the blur come from?

@@ -414,11 +414,11 @@ off = (on_black.mean().item() - theory) / (on_black.std().item() / len(on_black)
 print(f"the measured mean lies {abs(off):.1f} standard errors from it")
 
 # %% [markdown]
-# Where the PSNR rises, it does so although the clipped image holds less information than the raw one. And
-# the noise is no longer what we said it was: on black it can only go up, so the background
-# gets a positive mean, and the noise now depends on the pixel below it. A method built for
-# Gaussian noise meets another noise. From here on **noisy inputs are never clipped, and
-# restored images always are**, for every method alike.
+# Where the PSNR rises, it does so although the clipped image holds less information
+# than the raw one. And the noise is no longer what we said it was: on black it can only
+# go up, so the background gets a positive mean, and the noise now depends on the pixel
+# below it. A method built for Gaussian noise meets another noise. From here on **noisy
+# inputs are never clipped, and restored images always are**, for every method alike.
 #
 # ## The rivals: classical filters
 #
@@ -1025,9 +1025,8 @@ print(f"by this measure our draws vary {varied}")
 # For the figure we take the images whose draws differ most from each other.
 
 # %%
-torn = (
-    draws.var(0, correction=0).flatten(1).sum(1).argsort(descending=True)[:5]
-)  # most uncertain
+spread_of_draws = draws.var(0, correction=0).flatten(1).sum(1)
+torn = spread_of_draws.argsort(descending=True)[:5]  # most uncertain
 columns = [test_x[torn], noisy["Gaussian"][torn], *draws[:5, torn], mean_of_draws[torn]]
 shown = len(columns) - 3  # draws
 plots.show_images(
@@ -1133,13 +1132,14 @@ for level, row in ((LEVELS[0], low), (LEVELS[-1], high)):
     print(f"at {level}: " + verdict(at_weak, at_sigma, *own, "dB"))
 
 # %% [markdown]
-# The last two lines say whether each specialist loses to the other where it was not trained.
-# Where all three are below the linear filter, even the one trained at that level, they
-# are *not* the posterior mean, which no method can beat in mean squared error: a narrow
-# code and a short training do not keep all detail, and that counts when little noise is
-# left. The network for all levels is never told $\sigma$, shares its weights among the
-# levels, and its squared error counts the noisiest images most. Measure a denoiser at
-# the levels where it will be used, beside doing nothing and a linear filter.
+# The last two lines say whether each specialist loses to the other where it was not
+# trained. Where all three are below the linear filter, even the one trained at that
+# level, they are *not* the posterior mean, which no method can beat in mean squared
+# error: a narrow code and a short training do not keep all detail, and that counts when
+# little noise is left. The network for all levels is never told $\sigma$, shares its
+# weights among the levels, and its squared error counts the noisiest images most.
+# Measure a denoiser at the levels where it will be used, beside doing nothing and a
+# linear filter.
 #
 # ## What has it learned? The slope of a density
 #

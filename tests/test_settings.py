@@ -5,8 +5,9 @@ import ast
 import lesson_source
 import matplotlib.pyplot as plt
 import pytest
+import torch
 import vary_settings
-from lesson_source import STEMS, code_cells
+from lesson_source import STEMS, code_cells, imports
 
 NUMBERS = [stem[:2] for stem in STEMS]
 each_lesson = pytest.mark.parametrize("number", NUMBERS)
@@ -52,6 +53,47 @@ def test_every_assertion_says_what_failed(number):
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Assert):
                 assert node.msg, f"without a sentence: {ast.unparse(node)}"
+
+
+@each_lesson
+def test_no_cell_swallows_an_interrupt(number):
+    for source in code_cells(vary_settings.stem_of(number)):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ExceptHandler):
+                caught = ast.unparse(node.type) if node.type else "everything"
+                assert "Error" in caught, f"except catches {caught}"
+
+
+@pytest.mark.parametrize(
+    ("stem", "loop"),
+    [
+        ("01_autoencoder", "train_autoencoder"),
+        ("04_vae_in_pytorch", "train"),
+        ("06_denoising", "train_on_pairs"),
+        ("07_anomaly_detection", "train_vae"),
+    ],
+)
+def test_a_loop_of_a_lesson_stops_when_it_is_interrupted(stem, loop, monkeypatch):
+    def interrupted(*_args, **_settings):
+        raise KeyboardInterrupt
+
+    namespace = imports(stem) | {"LATENT": 2, "HIDDEN": 3, "STEPS": 4, "BATCH": 5}
+    namespace["PEAK_RATE"] = 1e-3
+    source = next(c for c in code_cells(stem) if f"def {loop}(" in c)
+    exec(compile(source, loop, "exec"), namespace)
+    monkeypatch.setattr(namespace["training"], "fit", interrupted)
+    monkeypatch.setattr(namespace["training"], "progress", interrupted)
+    images = torch.zeros(8, 1, 28, 28, dtype=torch.uint8)
+    model = torch.nn.Linear(1, 1)
+    arguments = {
+        "train_autoencoder": ((model, images), {"steps": 4}),
+        "train": ((model, images, None, 4, 1e-3), {}),
+        "train_on_pairs": ((model, images, None, 4, 0), {}),
+        "train_vae": ((images, 0), {}),
+    }
+    places, names = arguments[loop]
+    with pytest.raises(KeyboardInterrupt):
+        namespace[loop](*places, **names)
 
 
 @pytest.fixture
