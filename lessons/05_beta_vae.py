@@ -648,7 +648,7 @@ plt.show()
 # %%
 x = test_x[:8]
 first = [sweep[beta, SEED] for beta in BETAS]
-rows = torch.cat([x, *(model.reconstruct(x) for model in first)])  # 8 in a row
+rows = torch.cat([x, *(model.reconstruct(x) for model in first)])
 torch.manual_seed(SEED)
 draws = torch.cat([model.sample(8) for model in first])
 figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2))

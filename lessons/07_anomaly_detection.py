@@ -73,8 +73,8 @@ device = runtime.start(SEED)
 digits = data.load_images("MNIST")
 
 # %% [markdown]
-# Three of them have limits: a smaller test may lack a digit, and a rare false alarm needs
-# many images to be measured.
+# Three of them have limits: a smaller `SUBSET` may lack a digit, `NORMAL` is a digit, and a
+# rare false alarm needs many images to be measured.
 
 # %%
 if SUBSET < 100:
@@ -84,7 +84,7 @@ if NORMAL not in range(10):
 fewest = int(digits.train_labels.bincount().min())
 lowest = 1 / (fewest - fewest * 4 // 5 + 1)  # one fifth of a digit is for validation
 if not lowest <= FALSE_ALARMS < 1:
-    raise ValueError(f"FALSE_ALARMS must be {lowest:.4f} at least, got {FALSE_ALARMS}")
+    raise ValueError(f"FALSE_ALARMS goes from {lowest:.4f} to 1, got {FALSE_ALARMS}")
 
 # %% [markdown]
 # ## The problem: a fault that nobody has seen
