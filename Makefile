@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab test test-all test-fast new-lesson test-browser test-colab test-lowest build bands memory bench links binder-check fork assignment grade test-grading lint clean
+.PHONY: help ready lab test test-all test-fast new-lesson test-browser test-colab test-lowest settings build bands memory bench links binder-check fork assignment grade test-grading lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ test-colab: ready ## run the lessons with Colab's versions, fetched as Colab doe
 
 test-lowest: ready ## run the lessons with the lowest versions allowed
 	$(BIN)/python tools/try_environment.py lowest $(ARGS)
+
+settings: ready ## run the lessons with other settings; ARGS=--alone moves one at a time
+	OMP_NUM_THREADS=1 $(BIN)/python tools/vary_settings.py $(ARGS)
 
 build: ready ## write and run the notebooks whose lessons or helpers changed
 	PYTHONPATH=tools $(BIN)/python -m builder $(ARGS)
