@@ -247,7 +247,7 @@ class VAE(nn.Module):
 # is a half in the exponent. We check two properties before we go on: the shapes, and
 # that the same image gets another sample every time.
 
-# %% tags=["nbval-check-output"]
+# %%
 torch.manual_seed(SEED)
 model = VAE(LATENT, HIDDEN).to(device)
 first, mu, logvar = model(test_x[:5])
@@ -256,6 +256,8 @@ assert first.shape == test_x[:5].shape, f"logits of shape {tuple(first.shape)}"
 assert mu.shape == logvar.shape == (5, LATENT), f"codes of shape {tuple(mu.shape)}"
 word = "the same picture" if torch.equal(first, second) else "different pictures"
 print(f"two passes give {word}")
+
+# %% tags=["nbval-check-output"]
 print("weights:", sum(p.numel() for p in model.parameters()))
 
 # %% [markdown]

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from vae_helpers.data import ImageData
 
-
 RECORDED = "MNIST"  # the data set of every band
 
 
