@@ -38,78 +38,48 @@ def _in_order(normal, strange):
     return _pairs(normal[:n], strange[:n]).diagonal().mean()
 
 
-AUROC_MISTAKES = [
-    (
+# fmt: off
+AUROC_MISTAKES = {
+    "Ties count 0 in your answer: two equal scores must count one half.":
         lambda n, s: (s[:, None] > n[None, :]).double().mean(),
-        "Ties count 0 in your answer: two equal scores must count one half.",
-    ),
-    (
+    "Ties count 1 in your answer (>=): two equal scores must count one half.":
         lambda n, s: (s[:, None] >= n[None, :]).double().mean(),
-        "Ties count 1 in your answer (>=): two equal scores must count one half.",
-    ),
-    (
+    "You count pairs in which the normal image scores higher, and leave out the ties.":
         lambda n, s: (s[:, None] < n[None, :]).double().mean(),
-        "You count pairs in which the normal image scores higher, and leave out the ties.",
-    ),
-    (
+    "Normal and strange are swapped: a pair is right when the strange image scores "
+    "higher.":
         lambda n, s: 1 - _auroc(n, s),
-        "Normal and strange are swapped: a pair is right when the strange image scores "
-        "higher.",
-    ),
-    (
+    "You turn values below 0.5 round. They say that strange images score as more "
+    "normal, and that must stay visible.":
         lambda n, s: torch.maximum(_auroc(n, s), 1 - _auroc(n, s)),
-        "You turn values below 0.5 round. They say that strange images score as more "
-        "normal, and that must stay visible.",
-    ),
-    (
+    "This is the number of right pairs. Divide it by the number of all pairs.":
         lambda n, s: _pairs(n, s).sum(),
-        "This is the number of right pairs. Divide it by the number of all pairs.",
-    ),
-    (
+    "You return one number for each pair. Take the mean over all of them.":
         _pairs,
-        "You return one number for each pair. Take the mean over all of them.",
-    ),
-    (
+    "You return one number for each pair, normal images first. Take the mean over all "
+    "of them.":
         lambda n, s: _pairs(n, s).T,
-        "You return one number for each pair, normal images first. Take the mean over all "
-        "of them.",
-    ),
-    (
+    "You return one number for each strange image. Take the mean over them as well.":
         lambda n, s: _pairs(n, s).mean(1),
-        "You return one number for each strange image. Take the mean over them as well.",
-    ),
-    (
+    "You compare the first with the first, the second with the second. Every normal "
+    "image must meet every strange one.":
         _in_order,
-        "You compare the first with the first, the second with the second. Every normal "
-        "image must meet every strange one.",
-    ),
-    (
+    "You divide by N squared. There are N times M pairs.":
         lambda n, s: _pairs(n, s).sum() / len(n) ** 2,
-        "You divide by N squared. There are N times M pairs.",
-    ),
-    (
+    "You divide by N + M. There are N times M pairs.":
         lambda n, s: _pairs(n, s).sum() / (len(n) + len(s)),
-        "You divide by N + M. There are N times M pairs.",
-    ),
-    (
+    "This is 2 AUROC - 1, which runs from -1 to 1 (the Gini coefficient). Return the "
+    "share of right pairs.":
         lambda n, s: 2 * _auroc(n, s) - 1,
-        "This is 2 AUROC - 1, which runs from -1 to 1 (the Gini coefficient). Return the "
-        "share of right pairs.",
-    ),
-    (
+    "This is in per cent. Return a share between 0 and 1.":
         lambda n, s: 100 * _auroc(n, s),
-        "This is in per cent. Return a share between 0 and 1.",
-    ),
-    (
+    "This is the difference of the means. AUROC looks only at which of two scores is "
+    "higher, not by how much.":
         lambda n, s: s.mean() - n.mean(),
-        "This is the difference of the means. AUROC looks only at which of two scores is "
-        "higher, not by how much.",
-    ),
-    (
+    "This is the accuracy at the best threshold. AUROC needs no threshold.":
         _best_accuracy,
-        "This is the accuracy at the best threshold. AUROC needs no threshold.",
-    ),
-]
+}
+# fmt: on
 
 
 @check("07.1 AUROC by hand")
@@ -167,63 +137,41 @@ def _pixels(x, *_):
     return x[0].numel()
 
 
-SQUARED_MISTAKES = [
-    (
+# fmt: off
+SQUARED_MISTAKES = {
+    "The squared error has the wrong sign: a score is higher for stranger images.":
         then(_squared, torch.neg),
-        "The squared error has the wrong sign: a score is higher for stranger images.",
-    ),
-    (
+    "The squared error uses the sampled code. Decode the mean code: the same image "
+    "then always gets the same score.":
         lambda x, mu, lv, eps, decode: _squared(x, _sample(mu, lv, eps), lv, 0, decode),
-        "The squared error uses the sampled code. Decode the mean code: the same image "
-        "then always gets the same score.",
-    ),
-    (
+    "The squared error is a mean over the batch. Every image needs its own score, "
+    "shape (B,).":
         then(_squared, torch.mean),
-        "The squared error is a mean over the batch. Every image needs its own score, "
-        "shape (B,).",
-    ),
-    (
+    "The squared error is summed over the batch. Every image needs its own score, "
+    "shape (B,).":
         then(_squared, torch.sum),
-        "The squared error is summed over the batch. Every image needs its own score, "
-        "shape (B,).",
-    ),
-    (
+    "The squared error is a mean over pixels. Sum over them, as everywhere in this "
+    "course.":
         lambda *a: _squared(*a) / _pixels(*a),
-        "The squared error is a mean over pixels. Sum over them, as everywhere in this "
-        "course.",
-    ),
-    (
+    "The squared error is a mean over the batch and the pixels, one number in all. "
+    "Sum over pixels and keep one score for each image.":
         lambda *a: _squared(*a).mean() / _pixels(*a),
-        "The squared error is a mean over the batch and the pixels, one number in all. "
-        "Sum over pixels and keep one score for each image.",
-    ),
-    (
+    "The squared error has one number for each pixel. Sum over the pixels.":
         lambda x, mu, lv, eps, decode: (decode(mu).sigmoid() - x) ** 2,
-        "The squared error has one number for each pixel. Sum over the pixels.",
-    ),
-    (
+    "You compare logits with pixels. The picture is the sigmoid of the logits.":
         lambda x, mu, lv, eps, decode: ((decode(mu) - x) ** 2).flatten(1).sum(1),
-        "You compare logits with pixels. The picture is the sigmoid of the logits.",
-    ),
-    (
+    "This is the root of the squared error. Leave the root out.":
         then(_squared, torch.sqrt),
-        "This is the root of the squared error. Leave the root out.",
-    ),
-    (
+    "This is the absolute error. Square the differences.":
         lambda x, mu, lv, eps, decode: (
             (decode(mu).sigmoid() - x).abs().flatten(1).sum(1)
         ),
-        "This is the absolute error. Square the differences.",
-    ),
-    (
+    "The first score is the cross-entropy. Needed is the squared error.":
         lambda x, mu, lv, eps, decode: _nats(x, decode(mu)).sum(1),
-        "The first score is the cross-entropy. Needed is the squared error.",
-    ),
-    (
+    "The first score is -ELBO. Return the squared error first, then -ELBO.":
         _negative_elbo,
-        "The first score is -ELBO. Return the squared error first, then -ELBO.",
-    ),
-]
+}
+# fmt: on
 
 
 def _elbo_with(kl=_kl, code=_sample):
@@ -232,93 +180,61 @@ def _elbo_with(kl=_kl, code=_sample):
     )
 
 
-ELBO_MISTAKES = [
-    (
+# fmt: off
+ELBO_MISTAKES = {
+    "The second score is the ELBO itself, higher for more normal images. Return its "
+    "negative.":
         then(_negative_elbo, torch.neg),
-        "The second score is the ELBO itself, higher for more normal images. Return its "
-        "negative.",
-    ),
-    (
+    "-ELBO is computed with the mean code. That is no ELBO (lesson 04): decode the "
+    "sample.":
         _elbo_with(code=lambda mu, lv, eps: mu),
-        "-ELBO is computed with the mean code. That is no ELBO (lesson 04): decode the "
-        "sample.",
-    ),
-    (
+    "The KL is left out: this is the Bernoulli term alone.":
         _elbo_with(kl=lambda mu, lv: 0 * mu.sum(1)),
-        "The KL is left out: this is the Bernoulli term alone.",
-    ),
-    (
+    "This is the Bernoulli term of the mean code alone: decode the sample, and add "
+    "the KL.":
         _elbo_with(kl=lambda mu, lv: 0 * mu.sum(1), code=lambda mu, lv, eps: mu),
-        "This is the Bernoulli term of the mean code alone: decode the sample, and add "
-        "the KL.",
-    ),
-    (
+    "The KL is subtracted. In -ELBO both terms are costs: add it.":
         _elbo_with(kl=lambda mu, lv: -_kl(mu, lv)),
-        "The KL is subtracted. In -ELBO both terms are costs: add it.",
-    ),
-    (
+    "The Bernoulli term of -ELBO is a mean over pixels, the KL a sum: the KL then "
+    "weighs D times too much. Sum both.":
         lambda x, mu, lv, eps, decode: (
             _nats(x, decode(_sample(mu, lv, eps))).mean(1) + _kl(mu, lv)
         ),
-        "The Bernoulli term of -ELBO is a mean over pixels, the KL a sum: the KL then "
-        "weighs D times too much. Sum both.",
-    ),
-    (
+    "-ELBO is a mean over the batch, as in the loss. A score needs one number for "
+    "each image, shape (B,).":
         then(_negative_elbo, torch.mean),
-        "-ELBO is a mean over the batch, as in the loss. A score needs one number for "
-        "each image, shape (B,).",
-    ),
-    (
+    "-ELBO is summed over the batch. A score needs one number for each image, shape "
+    "(B,).":
         then(_negative_elbo, torch.sum),
-        "-ELBO is summed over the batch. A score needs one number for each image, shape "
-        "(B,).",
-    ),
-    (
+    "The KL in -ELBO is a mean over the batch: each image must pay its own.":
         lambda x, mu, lv, eps, decode: (
             _nats(x, decode(_sample(mu, lv, eps))).sum(1) + _kl(mu, lv).mean()
         ),
-        "The KL in -ELBO is a mean over the batch: each image must pay its own.",
-    ),
-    (
+    "The KL in -ELBO is a mean over the latent dimensions. Sum over them.":
         _elbo_with(kl=lambda mu, lv: _kl_each(mu, lv).mean(1)),
-        "The KL in -ELBO is a mean over the latent dimensions. Sum over them.",
-    ),
-    (
+    "The KL in -ELBO is twice as large as it should be: its one half is missing.":
         _elbo_with(kl=lambda mu, lv: 2 * _kl(mu, lv)),
-        "The KL in -ELBO is twice as large as it should be: its one half is missing.",
-    ),
-    (
+    "The sample of -ELBO is too wide or too narrow: exp(logvar) is the variance, and "
+    "sigma is exp(0.5 * logvar).":
         _elbo_with(code=lambda mu, lv, eps: mu + lv.exp() * eps),
-        "The sample of -ELBO is too wide or too narrow: exp(logvar) is the variance, and "
-        "sigma is exp(0.5 * logvar).",
-    ),
-    (
+    "The sample of -ELBO uses logvar as sigma. sigma is exp(0.5 * logvar).":
         _elbo_with(code=lambda mu, lv, eps: mu + lv * eps),
-        "The sample of -ELBO uses logvar as sigma. sigma is exp(0.5 * logvar).",
-    ),
-    (
+    "The sigmoid is applied twice in -ELBO: the function with logits has one inside.":
         lambda x, mu, lv, eps, decode: (
             _nats(x, decode(_sample(mu, lv, eps)).sigmoid()).sum(1) + _kl(mu, lv)
         ),
-        "The sigmoid is applied twice in -ELBO: the function with logits has one inside.",
-    ),
-    (
+    "The reconstruction in -ELBO is the squared error. Here the pixels are Bernoulli: "
+    "use the cross-entropy.":
         lambda x, mu, lv, eps, decode: (
             _squared(x, _sample(mu, lv, eps), lv, eps, decode) + _kl(mu, lv)
         ),
-        "The reconstruction in -ELBO is the squared error. Here the pixels are Bernoulli: "
-        "use the cross-entropy.",
-    ),
-    (
+    "The second score adds the KL to the squared error of the mean code. Needed is "
+    "the cross-entropy of the sample, plus the KL.":
         lambda x, mu, lv, eps, decode: _squared(x, mu, lv, eps, decode) + _kl(mu, lv),
-        "The second score adds the KL to the squared error of the mean code. Needed is the "
-        "cross-entropy of the sample, plus the KL.",
-    ),
-    (
+    "The second score is the KL alone. Add the Bernoulli term.":
         lambda x, mu, lv, eps, decode: _kl(mu, lv),
-        "The second score is the KL alone. Add the Bernoulli term.",
-    ),
-]
+}
+# fmt: on
 
 
 @check("07.2 two scores")
@@ -361,84 +277,56 @@ def _near(value, wanted, scores):
 
 
 # Each: what a mistaken answer would give, from (validation, test, strange, rate).
-THRESHOLD_MISTAKES = [
-    (
+# fmt: off
+THRESHOLD_MISTAKES = {
+    "The quantile is on the wrong side: a share of 1 - rate of the normal images "
+    "scores above your threshold. High scores raise alarms, so the quantile is at 1 - "
+    "rate.":
         lambda v, t, s, r: v.quantile(r),
-        "The quantile is on the wrong side: a share of 1 - rate of the normal images "
-        "scores above your threshold. High scores raise alarms, so the quantile is at "
-        "1 - rate.",
-    ),
-    (
+    "You chose the threshold on the normal test images. The false-alarm rate on the "
+    "test set is then what you asked for by construction, and tells nothing.":
         lambda v, t, s, r: t[~s].quantile(1 - r),
-        "You chose the threshold on the normal test images. The false-alarm rate on the "
-        "test set is then what you asked for by construction, and tells nothing.",
-    ),
-    (
+    "You chose the threshold on the whole test set, strange images included. Use the "
+    "validation scores.":
         lambda v, t, s, r: t.quantile(1 - r),
-        "You chose the threshold on the whole test set, strange images included. Use the "
-        "validation scores.",
-    ),
-    (
+    "You put validation and test scores together. Only the validation scores may be "
+    "used.":
         lambda v, t, s, r: torch.cat([v, t]).quantile(1 - r),
-        "You put validation and test scores together. Only the validation scores may be "
-        "used.",
-    ),
-    (
+    "You added the normal test images to the validation scores. Test images are for "
+    "the report only.":
         lambda v, t, s, r: torch.cat([v, t[~s]]).quantile(1 - r),
-        "You added the normal test images to the validation scores. Test images are for "
-        "the report only.",
-    ),
-    (
+    "Your threshold fits the strange images: it misses a share `rate` of them. The "
+    "false-alarm rate is about normal images, and strange ones are not known yet.":
         lambda v, t, s, r: t[s].quantile(r),
-        "Your threshold fits the strange images: it misses a share `rate` of them. The "
-        "false-alarm rate is about normal images, and strange ones are not known yet.",
-    ),
-    (
+    "Your threshold is a high quantile of the strange images' scores: nearly all of "
+    "them would be missed. Use the normal validation scores.":
         lambda v, t, s, r: t[s].quantile(1 - r),
-        "Your threshold is a high quantile of the strange images' scores: nearly all of "
-        "them would be missed. Use the normal validation scores.",
-    ),
-    (
+    "This is the threshold of the best F1 on the test set. It flatters, and it needs "
+    "strange images.":
         lambda v, t, s, r: _f1_threshold(t, s),
-        "This is the threshold of the best F1 on the test set. It flatters, and it needs "
-        "strange images.",
-    ),
-    (
+    "This is the largest validation score, whatever the rate. Accept a share `rate` "
+    "of false alarms.":
         lambda v, t, s, r: v.max(),
-        "This is the largest validation score, whatever the rate. Accept a share `rate` "
-        "of false alarms.",
-    ),
-    (
+    "Your threshold does not depend on `rate`: 0.05 is built in.":
         lambda v, t, s, r: v.quantile(0.95),
-        "Your threshold does not depend on `rate`: 0.05 is built in.",
-    ),
-    (
+    "You use half the rate, as for a test with two sides. Only high scores raise "
+    "alarms.":
         lambda v, t, s, r: v.quantile(1 - r / 2),
-        "You use half the rate, as for a test with two sides. Only high scores raise "
-        "alarms.",
-    ),
-    (
+    "Mean plus two standard deviations assumes scores with a Gaussian distribution, "
+    "and ignores `rate`. Use a quantile.":
         lambda v, t, s, r: v.mean() + 2 * v.std(),
-        "Mean plus two standard deviations assumes scores with a Gaussian distribution, "
-        "and ignores `rate`. Use a quantile.",
-    ),
-    (
+    "Mean plus three standard deviations assumes scores with a Gaussian distribution, "
+    "and ignores `rate`. Use a quantile.":
         lambda v, t, s, r: v.mean() + 3 * v.std(),
-        "Mean plus three standard deviations assumes scores with a Gaussian distribution, "
-        "and ignores `rate`. Use a quantile.",
-    ),
-    (
+    "This is the quantile of a Gaussian with the mean and spread of the scores. "
+    "Scores are rarely Gaussian: use the quantile of the scores themselves.":
         lambda v, t, s, r: (
             v.mean() + v.std() * math.sqrt(2) * torch.erfinv(torch.tensor(1 - 2 * r))
         ),
-        "This is the quantile of a Gaussian with the mean and spread of the scores. "
-        "Scores are rarely Gaussian: use the quantile of the scores themselves.",
-    ),
-    (
+    "This is the place in the sorted scores. Return the score in that place.":
         lambda v, t, s, r: torch.tensor(math.ceil((len(v) + 1) * (1 - r)) - 1.0),
-        "This is the place in the sorted scores. Return the score in that place.",
-    ),
-]
+}
+# fmt: on
 
 
 def _threshold_cases() -> list[tuple]:
