@@ -269,6 +269,10 @@ linear_gaussian_elbo = declare(
             "a single latent": _model(3, 4, 1),
             "one image, one pixel, one latent": _model(1, 1, 1),
             "as many images as pixels and latents": _model(3, 3, 3),
+            "100 images": _model(100, 3, 2),
+            "images, means and weights far from 0": tuple(
+                t if i in (2, 5) else 30 * t for i, t in enumerate(_model(3, 2, 2, 1.0))
+            ),
             "sigma = 1": _model(3, 2, 2, 1.0),
             "a small sigma, 0.05": _model(3, 2, 2, 0.05),
             "a large sigma, 20": _model(3, 2, 2, 20.0),
