@@ -51,8 +51,8 @@ from grading.submissions import (
 
 VERSION = 2  # of the records of runs; older ones are not used
 TOUCHED = (
-    "{names} changed while this was graded. They were put back; what stood there is in "
-    "{names}.changed. If you did not change them, a submission did"
+    "{names} changed while the class was graded; if that was not you, a submission did "
+    "it. Restore the files and run the command again"
 )
 
 
@@ -66,9 +66,8 @@ class Course:
         facts: its private file: lesson, exercises, points.
         release: the notebook that students got.
         files: those on which marks depend.
-        guard: path -> content of files that no submission has a reason to write.
+        guard: digests of the files that no submission has a reason to write.
         stop: set when somebody stops the class.
-        running: students who are being graded now -> what was touched meanwhile.
     """
 
     folder: Path
@@ -76,10 +75,8 @@ class Course:
     facts: dict
     release: NotebookNode
     files: list[Path]
-    guard: dict[Path, bytes]
+    guard: dict[Path, str]
     stop: threading.Event = field(default_factory=threading.Event)
-    running: dict[str, list[str]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 def open_course(folder: Path, name: str | None) -> Course:
@@ -105,7 +102,7 @@ def open_course(folder: Path, name: str | None) -> Course:
             f"{files[1]} or {path} cannot be read ({type(error).__name__}: {error}). Make "
             "the assignment again, with --force if some were graded."
         ) from error
-    guard = {path: path.read_bytes() for path in guarded(folder)}
+    guard = {path: digest([path]) for path in guarded(folder)}
     return Course(folder, name, facts, release, files, guard)
 
 
@@ -114,27 +111,17 @@ def guarded(folder: Path) -> list[Path]:
     found = [
         *(ROOT / "vae_helpers/checks").glob("*.py"),
         *(ROOT / "grading").glob("*.py"),
-        *(p for p in (folder / "private").glob("*.*") if p.suffix != ".changed"),
+        *(folder / "private").glob("*.*"),
         *(folder / "release").glob("*/*.ipynb"),
     ]
     return sorted(path for path in found if path.is_file())
 
 
-def put_back(course: Course) -> None:
-    """Restore guarded files that changed, and tell everybody who was running."""
-    with course.lock:
-        names = []
-        for path, content in course.guard.items():
-            now = path.read_bytes() if path.is_file() else None
-            if now == content:
-                continue
-            if now is not None:
-                path.with_name(path.name + ".changed").write_bytes(now)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            names.append(path.name)
-        for touched in course.running.values():
-            touched += names
+def touched(course: Course) -> list[str]:
+    """The names of guarded files that are not what they were when the class began."""
+    now = {path: digest([path]) for path in guarded(course.folder)}
+    paths = {*course.guard, *now}
+    return sorted(p.name for p in paths if now.get(p) != course.guard.get(p))
 
 
 # One submission -----------------------------------------------------------------------
@@ -169,10 +156,9 @@ def grade_student(
         why = "; ".join([why, *choice.notes])
         return status.no_result(student, status.WRONG, course.facts, why)
     run = run_one(slug, choice, course, options)
-    flags = choice.repaired.flags
-    if run["touched"]:
-        names = ", ".join(dict.fromkeys(run["touched"]))
-        flags.setdefault("", []).append(TOUCHED.format(names=names))
+    flags, changed = choice.repaired.flags, touched(course)
+    if changed:  # from here on no marks can be trusted: all are held, none recorded
+        flags.setdefault("", []).append(TOUCHED.format(names=", ".join(changed)))
     done = {
         "digest": mark,
         "remarks": choice.notes,
@@ -185,7 +171,8 @@ def grade_student(
         "said": run["log"][-4000:],
     }
     row = judge(student, slug, done, course)
-    write_json(record, done)  # last: what is recorded can be judged again
+    if not changed:
+        write_json(record, done)  # last: what is recorded can be judged again
     return row
 
 
@@ -199,23 +186,15 @@ def run_one(slug: str, choice, course: Course, options) -> dict:
     for kept in EXCHANGE_FILES:
         if (choice.book.path.parent / kept).exists():
             shutil.copyfile(choice.book.path.parent / kept, target / kept)
-    with course.lock:
-        course.running[slug] = []
-    try:
-        run = autograde(
-            course.folder,
-            course.name,
-            slug,
-            seconds=options.seconds,
-            memory=int(options.memory * 2**30),
-            feedback=options.feedback,
-            stop=course.stop,
-        )
-    finally:
-        put_back(course)
-        with course.lock:
-            touched = course.running.pop(slug)
-    return run | {"touched": touched}
+    return autograde(
+        course.folder,
+        course.name,
+        slug,
+        seconds=options.seconds,
+        memory=int(options.memory * 2**30),
+        feedback=options.feedback,
+        stop=course.stop,
+    )
 
 
 def judge(student: str, slug: str, done: dict, course: Course) -> dict:

@@ -52,6 +52,7 @@ def nbgrader_api(folder: Path):
 
 def write_json(path: Path, table: dict) -> None:
     """Write a file that is never seen half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".part")
     fresh.write_text(json.dumps(table, indent=1), encoding="utf-8")
     os.replace(fresh, path)
@@ -160,7 +161,6 @@ def autograde(
         Stopped: it was.
     """
     state = folder / "private" / f"{name}_runs" / f"{student}.json"
-    state.parent.mkdir(parents=True, exist_ok=True)
     path = folder / REPAIRED / student / name / f"{name}.ipynb"
     book = nbformat.read(path, as_version=4)
     left_out: dict[str, str] = {}  # name of a cell -> why

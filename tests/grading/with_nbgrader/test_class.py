@@ -5,10 +5,11 @@ import hashlib
 import os
 from pathlib import Path
 
-import grade
 import nbformat
 import pytest
 from students import STUDENTS, cell, write_class
+
+from grading import assignment, grade, tables
 
 ROOT = Path(__file__).resolve().parents[3]
 FULL = {"03.1": 8, "03.2": 17, "03.3": 10}

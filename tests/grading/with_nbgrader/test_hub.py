@@ -13,10 +13,11 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-import grade
 import nbformat
 import pytest
 from students import half_right, right
+
+from grading import assignment, grade
 
 ROOT = Path(__file__).resolve().parents[3]
 HUB = ROOT / "instructor" / "hub"
