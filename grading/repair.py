@@ -138,7 +138,10 @@ class _Repair:
                 before = name
             elif cell.cell_type != "raw":
                 self.own.setdefault(before, []).append(cell)
-        if not self.places:
+        # All assignments have a set-up; it takes a cell or a function of this one.
+        defined = {name for cell in self.cells for name in functions(cell.source)}
+        mine = any(map(number_of, self.places)) or defined & self.all_functions()
+        if not mine:
             raise ValueError("no cell of this assignment is in the notebook")
         if stripped:
             text = f"{stripped} cells had lost their names, which were put back"

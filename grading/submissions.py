@@ -29,6 +29,8 @@ SMALL = 2 * 2**20  # of a script that may hold an answer
 # What nbgrader's exchange lays beside a notebook and needs to bring the feedback back.
 EXCHANGE_FILES = ("timestamp.txt", "submission_secret.txt")
 JUNK = {*EXCHANGE_FILES, "__macosx", "thumbs.db", "desktop.ini", ".ds_store"}
+JUNK |= {"__pycache__", "node_modules", "site-packages"}
+PUBLISHED = "[without solutions]("  # in the first cell of the course's solved notebooks
 CHECKPOINTS = ".ipynb_checkpoints"
 SCRIPTS = {".py", ".txt", ".md", ".json"}
 # Files that may be somebody's work and cannot be graded.
@@ -290,6 +292,9 @@ def choose(contents: Contents, name: str, released: NotebookNode) -> Choice:
         [f"{name} {why}".strip() for name, why in contents.unread.items()],
     )
     for at, each in enumerate(contents.books):
+        if any(PUBLISHED in str(c.get("source", "")) for c in each.book.cells[:3]):
+            notes.append(f"{each.name} is the course's own solved notebook; left out")
+            continue
         try:
             repaired = repair(released, each.book)
         except ValueError:
@@ -360,8 +365,10 @@ def digest(paths: Iterable[Path]) -> str:
     total = hashlib.sha256()
     for path in paths:
         total.update(os.fsencode(path.name))
-        try:  # a pipe has no content, and reading it would never end
-            total.update(path.read_bytes() if path.is_file() else b"none")
+        try:  # of a data set the size will do; reading a pipe would never end
+            size = path.stat().st_size
+            whole = path.is_file() and (size <= SMALL or ENDING.search(path.name))
+            total.update(path.read_bytes() if whole else str(size).encode())
         except OSError as error:
             total.update(type(error).__name__.encode())
     return total.hexdigest()

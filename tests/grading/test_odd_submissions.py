@@ -24,6 +24,7 @@ from classroom import make
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from grading import assignment, grade, sealed, submissions
+from grading.lesson import ROOT
 from grading.names import name_of
 from grading.run import Stopped
 
@@ -431,6 +432,29 @@ def as_a_lambda_in_an_own_cell(student):
     student.save(book)
 
 
+@did(("not attempted", 10), "the course's own solved notebook")
+def the_whole_course_is_in_the_folder(student):
+    """Solutions that everybody can read are not this student's work."""
+    book = student.book()
+    cell(book, "answer-03-3").source = MEAN
+    student.save(book)
+    solved = (ROOT / "notebooks" / "solutions" / f"{NAME}.ipynb").read_bytes()
+    student.save(solved, f"vae-course/notebooks/solutions/{NAME}.ipynb")
+    student.save(b"x", "vae-course/.git/config")
+
+
+@did(ALL)
+def other_assignments_beside_it(student):
+    """As nbgrader collects: one folder for each assignment, all with a set-up."""
+    student.save(student.solved(), f"{NAME}/{NAME}.ipynb")
+    student.save(make("02")[2], "02_x/02_x.ipynb")
+
+
+@did("another notebook", held=True)
+def another_assignment(student):
+    student.save(make("02")[2], "02_x.ipynb")
+
+
 @did((0, 10), "still reached")
 def the_stub_s_line_left_behind_a_start(student):
     text = KL.split("\n")[0] + "\n    half = 0.5\n    raise NotImplementedError"
@@ -565,6 +589,7 @@ def test_an_odd_class_is_graded_to_its_end(teacher, monkeypatch, capsys):
     assert "left aside: ben.pdf" in said
     marks, lms = teacher.rows("marks"), teacher.rows()
     assert lms["cleo (late)"]["score"] == "15.0"
+    assert "2 notebooks" not in marks["other_assignments_beside_it"]["notes"]
     assert len(marks) == len(CLASS) + 2
     wrong = {}
     for name, (_, wanted, words, held) in CLASS.items():
