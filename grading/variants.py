@@ -81,6 +81,11 @@ def seal(variant: Variant, exercise: str, seed: str, count: int) -> str:
         return (values * 1000).round().div(1000).to(variant.dtype)
 
     cases = [core.Case(i, tuple(variant.cases(draw, i))) for i in range(count)]
+    if not isinstance(variant.wrong, Mapping):
+        raise ValueError(
+            f"{exercise}: the mistakes of a variant are a table, {{sentence: function}}; got "
+            f"a {type(variant.wrong).__name__}. instructor/variants/ shows the form."
+        )
     right = key_function(variant)
     part = core.Part(right=right, cases=tuple, wrong=variant.wrong)
     names = part.arguments()

@@ -1,6 +1,7 @@
 """A lesson becomes an assignment: exercises, points, proof; nbgrader is not needed."""
 
 import json
+import sys
 
 import pytest
 from classroom import with_options
@@ -146,3 +147,22 @@ def test_a_key_that_is_wrong_is_found(tmp_path):
         cell.source = cell.source.replace("/ 255", "/ 256")
     with pytest.raises(ValueError, match=r"The key of exercise 00.1 gets \[0.*needed"):
         making.prove(book, facts, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            b"from _grading_variants import Variant",
+            "Variant is in grading.variants now",
+        ),
+        (b"POINTS = {", "stops with SyntaxError"),
+        ("# \xfc".encode("latin-1"), "stops with UnicodeDecodeError"),
+    ],
+)
+def test_an_overlay_that_cannot_be_used_is_named(text, words, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "_grading_variants", None)
+    path = tmp_path / "mine.py"
+    path.write_bytes(text)
+    with pytest.raises(ValueError, match=f"mine.py {words}|mine.py stops.*{words}"):
+        making.load_overlay(path)

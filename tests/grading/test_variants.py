@@ -101,3 +101,13 @@ def test_a_mistake_that_stops_is_refused():
         ValueError, match="a function of the variant stops.*no such place"
     ):
         variants.seal(variant, number, "5", 3)
+
+
+def test_mistakes_in_the_old_form_are_refused_with_the_new_one():
+    number, make = MAKERS[0]
+    pairs = [(abs, "the values are not negative")]
+    variant = variants.make_variant(make, number, "5")._replace(wrong=pairs)
+    with pytest.raises(
+        ValueError, match=r"are a table, \{sentence: function\}; got a list"
+    ):
+        variants.seal(variant, number, "5", 3)
