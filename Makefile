@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab test test-fast test-browser test-colab test-lowest build bands memory bench links binder-check fork assignment grade test-grading lint clean
+.PHONY: help ready lab test test-all test-fast new-lesson test-browser test-colab test-lowest settings build bands memory bench links binder-check fork assignment grade test-grading lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,8 +29,15 @@ lab: ready ## open JupyterLab at lesson 00; ARGS="--no-browser --port 8890" go t
 
 # One thread for each worker: two trainings with two threads each fight over two cores.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
-test: ready ## run every test and every notebook
-	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=900 $(ARGS)
+# Notebooks run whole. A number outside its band stops them, and the outputs of cells
+# tagged nbval-check-output must be those that are stored.
+NBVAL = VAE_COURSE_STRICT=1 $(PYTEST) --durations=15 --nbval-lax --nbval-current-env \
+	  --nbval-cell-timeout=900 --nbval-sanitize-with tests/nbval.cfg
+test: ready ## run every test and every learner's notebook
+	$(NBVAL) $(ARGS)
+
+test-all: ready ## the same, and every solved notebook
+	$(NBVAL) tests notebooks notebooks/solutions $(ARGS)
 
 test-fast: ready ## run the quick tests, without the notebooks
 	$(PYTEST) -p no:nbval -m 'not slow' tests $(ARGS)
@@ -48,8 +55,11 @@ test-colab: ready ## run the lessons with Colab's versions, fetched as Colab doe
 test-lowest: ready ## run the lessons with the lowest versions allowed
 	$(BIN)/python tools/try_environment.py lowest $(ARGS)
 
+settings: ready ## run the lessons with other settings; ARGS=--alone moves one at a time
+	OMP_NUM_THREADS=1 $(BIN)/python tools/vary_settings.py $(ARGS)
+
 build: ready ## write and run the notebooks whose lessons or helpers changed
-	$(BIN)/python tools/build_notebooks.py $(ARGS)
+	PYTHONPATH=tools $(BIN)/python -m builder $(ARGS)
 
 bands: ready ## measure the bands of the Expected panels (needs VAE_COURSE_DATA; long)
 	$(BIN)/python tools/measure_bands.py $(ARGS)

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from grading import sealed
 
 
@@ -44,8 +46,9 @@ def _against_the_key(check: str, answer: Callable) -> str:
 
 def _run(test: Callable, answers: tuple) -> str:
     guard = importlib.import_module("vae_helpers.checks.guard")
+    dtype = torch.get_default_dtype()  # the lesson's
     try:
-        with guard.clean_state(), guard.time_limit():
+        with guard.clean_state(dtype), guard.time_limit():
             test(*answers)
     except guard.TimeIsUp:
         return f"the answer was stopped after {guard.SECONDS:.0f} seconds"

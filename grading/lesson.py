@@ -17,8 +17,8 @@ if not (ROOT / "lessons").is_dir():
         "The grading tools read the lessons, which are not beside the installed package. "
         "Run them in the course's folder: python -m grading ..."
     )
-sys.path.append(str(ROOT / "tools"))  # the builder is a program, not a package
-import build_notebooks as builder  # noqa: E402
+sys.path.append(str(ROOT / "tools"))  # the builder is not installed
+import builder  # noqa: E402
 
 from grading.names import number_key  # noqa: E402
 

@@ -102,7 +102,7 @@ def seal(variant: Variant, exercise: str, seed: str, count: int) -> str:
                 raise ValueError(f"{exercise}: a function of the variant stops. {each}")
         return found
 
-    with guard.clean_state():
+    with guard.clean_state(variant.dtype):
         wanted = results(right)
         mistakes = []
         for sentence, function in variant.wrong.items():

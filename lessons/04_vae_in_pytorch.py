@@ -50,6 +50,9 @@ HIDDEN = 400  # width of the hidden layers
 BATCH = 128  # images in a batch
 LEARNING_RATE = 1e-3  # of the seed recipe
 PEAK_RATE = 3e-3  # of the better recipe
+AE_STEPS = 1000  # optimiser steps of the autoencoder that opens the lesson
+CLASSIFIER_STEPS = 500  # of the classifier that judges images
+BROKEN_STEPS = 600  # of the model that is broken on purpose
 
 device = runtime.start(SEED)
 digits = data.load_images("MNIST")
@@ -60,10 +63,15 @@ digits = data.load_images("MNIST")
 
 # %%
 EPOCH = len(digits.train_images) // BATCH  # steps in one pass over the data
+if EPOCH < 1:
+    most = len(digits.train_images)
+    raise ValueError(f"BATCH must be at most {most}, all images, got {BATCH}")
 STEPS = 10 * EPOCH if digits.is_full else 3000
-HALF = STEPS // 2  # for the better recipe, and for its rival
-SHORT = STEPS // 3  # for the smaller experiments
-EVERY = STEPS // 10  # steps between two looks at the test images
+if STEPS < 1:
+    raise ValueError(f"STEPS must be 1 at least, got {STEPS}")
+HALF = max(1, STEPS // 2)  # for the better recipe, and for its rival
+SHORT = max(1, STEPS // 3)  # for the smaller experiments
+EVERY = max(1, STEPS // 10)  # steps between two looks at the test images
 test_x = data.to_unit_interval(digits.test_images).to(device)
 print(f"{STEPS:,} steps of {BATCH} images, {STEPS / EPOCH:.0f} passes over the data")
 
@@ -78,7 +86,7 @@ print(f"{STEPS:,} steps of {BATCH} images, {STEPS / EPOCH:.0f} passes over the d
 torch.manual_seed(SEED)
 autoencoder = course_vae.Autoencoder(LATENT, HIDDEN).to(device)
 ae_losses = training.train_autoencoder(
-    autoencoder, digits.train_images, steps=1000, batch_size=BATCH, seed=SEED
+    autoencoder, digits.train_images, steps=AE_STEPS, batch_size=BATCH, seed=SEED
 )
 
 # %%
@@ -124,7 +132,7 @@ plots.show_images(smudges, 10, title="Autoencoder: decoded random codes")
 # Take an image of four pixels, a code of one dimension with $\mu = 1$ and
 # $\log\sigma^2 = 0$, and a decoder that gives each pixel a probability of being white.
 
-# %%
+# %% tags=["nbval-check-output"]
 pixels = torch.tensor([1.0, 0.0, 1.0, 0.0])
 white = torch.tensor([0.9, 0.1, 0.5, 0.2])  # what the decoder says
 surprise = -torch.where(pixels == 1, white, 1 - white).log()
@@ -145,12 +153,17 @@ print(f"KL of N(1, 1) to N(0, 1): {0.5 * (1**2 + math.exp(0) - 1 - 0):.3f} nats"
 # real number. The decoder mirrors it and returns **logits**, one number for each pixel
 # before the sigmoid. Logits keep the loss finite when a probability comes close to 0.
 #
-# ### Exercise 04.1 · Encode and decode
+# ### Exercise 04.1 · Encode, sample and decode
 #
-# *core, easy, 7 minutes*
+# *core, easy, 10 minutes*
 #
 # Our class stands below; try it yourself first. `body`, `to_mu`, `to_logvar` and
 # `decoder` are layers that you call; `body` takes flat images of shape $(B, D)$.
+#
+# `forward` is one pass through the whole model. There, `encode(x)` gives `mu` and
+# `logvar`, and `decode(z)` gives logits. Decode a sample, with fresh noise in every call,
+# one number for each image and each dimension. `mu` and `logvar` come back as well: the
+# KL needs them.
 
 
 # %% tags=["exercise"]
@@ -169,8 +182,17 @@ def decode(z, decoder, image_shape):
     ### END SOLUTION
 
 
+def forward(x, encode, decode):
+    """x (B, C, H, W) -> logits (B, C, H, W), mu (B, Z), logvar (B, Z)."""
+    ### BEGIN SOLUTION
+    mu, logvar = encode(x)
+    z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+    return decode(z), mu, logvar
+    ### END SOLUTION
+
+
 # %% tags=["check"]
-check.encode_decode(encode, decode)
+check.encode_decode(encode, decode, forward)
 
 # %% [markdown]
 # <details><summary>Hint 1: shapes</summary>
@@ -181,11 +203,12 @@ check.encode_decode(encode, decode)
 # <details><summary>Hint 2: which methods?</summary>
 #
 # `x.flatten(1)` keeps the first axis and flattens the rest. `t.unflatten(1, shape)` does
-# the reverse.
+# the reverse. `torch.randn_like(mu)` draws noise, and lesson 02 has the rest of the sample.
 # </details>
 # <details><summary>Hint 3: what must not be there?</summary>
 #
-# No ReLU behind `to_mu` or `to_logvar`, and no sigmoid behind the decoder.
+# No ReLU behind `to_mu` or `to_logvar`, and no sigmoid behind the decoder. In `forward`,
+# nothing that is decoded may be the mean alone, and nothing may cut the gradient.
 # </details>
 
 # %% [markdown]
@@ -229,8 +252,12 @@ torch.manual_seed(SEED)
 model = VAE(LATENT, HIDDEN).to(device)
 first, mu, logvar = model(test_x[:5])
 second, _, _ = model(test_x[:5])
-assert first.shape == test_x[:5].shape and mu.shape == logvar.shape == (5, LATENT)
-assert not torch.equal(first, second)
+assert first.shape == test_x[:5].shape, f"logits of shape {tuple(first.shape)}"
+assert mu.shape == logvar.shape == (5, LATENT), f"codes of shape {tuple(mu.shape)}"
+word = "the same picture" if torch.equal(first, second) else "different pictures"
+print(f"two passes give {word}")
+
+# %% tags=["nbval-check-output"]
 print("weights:", sum(p.numel() for p in model.parameters()))
 
 # %% [markdown]
@@ -341,9 +368,8 @@ floor = bernoulli_entropy(test_x).mean().item()
 pieces = digits.train_images.split(10_000)  # all at once would take much memory
 total = sum(piece.float().sum(0, keepdim=True) for piece in pieces)
 average = total / len(digits.train_images) / 255  # (1, 1, 28, 28)
-constant = torch.logit(average.to(device), eps=1e-4).expand_as(
-    test_x
-)  # the same for every image
+# The same picture for every image:
+constant = torch.logit(average.to(device), eps=1e-4).expand_as(test_x)
 blind = -bernoulli_log_likelihood(test_x, constant).mean().item()
 print(f"floor, every pixel right: {floor:.1f} nats per image")
 print(f"the average digit for every image: {blind:.1f} nats per image")
@@ -524,7 +550,7 @@ history = training.fit(
     batch_size=BATCH,
     schedule=training.warmup_cosine,
     seed=SEED,
-    report_every=EVERY // 2,
+    report_every=max(1, EVERY // 2),
     on_report=lambda m: {"test": bounds.mean_terms(m, digits.test_images)["loss"]},
 )
 expected(
@@ -538,7 +564,7 @@ ax.plot(history.steps, history["test"], marker="s", label="better recipe")
 ax.set(title="Test images: -ELBO", xlabel="training step", ylabel="nats per image")
 ax.legend()
 plt.show()
-halfway = record[len(record) // 2 - 1][2]["loss"]
+halfway = record[max(0, len(record) // 2 - 1)][2]["loss"]
 print(f"{'':14}after {HALF:5,} steps  after {STEPS:5,} steps")
 print(f"seed recipe   {halfway:17.1f}  {seed_terms['loss']:17.1f}")
 print(f"better recipe {history['test'][-1]:17.1f}                  -")
@@ -805,7 +831,10 @@ def show_code(figure, image, code, **moves):
     return f"Left: test image {image}. Right: its decoded, moved code."
 
 
-sliders = {f"move{i}": widgets.slider(f"Latent no. {i + 1}", -3, 3) for i in range(5)}
+walked = min(5, LATENT)  # the latents that move
+sliders = {
+    f"move{i}": widgets.slider(f"Latent no. {i + 1}", -3, 3) for i in range(walked)
+}
 widgets.explore(
     show_code,
     {
@@ -823,15 +852,15 @@ widgets.explore(
 
 # %%
 moves = torch.linspace(-3, 3, 9, device=device)
-walks = mu[three].repeat(5, 9, 1)  # (latent, move, Z)
-for row in range(5):
+walks = mu[three].repeat(walked, 9, 1)  # (latent, move, Z)
+for row in range(walked):
     walks[row, :, ranked[row]] += moves
 with torch.no_grad():
     pictures = better.decode(walks.reshape(-1, LATENT)).sigmoid()
 plots.show_images(
     pictures,
     9,
-    row_labels=[f"latent no. {row + 1}" for row in range(5)],
+    row_labels=[f"latent no. {row + 1}" for row in range(walked)],
     column_labels=[f"{m:+.1f}" for m in moves.tolist()],
 )
 
@@ -846,7 +875,9 @@ plots.show_images(
 # test images from real training images.
 
 # %%
-classifier = diagnostics.train_classifier(digits, steps=500, seed=SEED, device=device)
+classifier = diagnostics.train_classifier(
+    digits, steps=CLASSIFIER_STEPS, seed=SEED, device=device
+)
 COUNT = min(len(digits.test_images), 5000)  # the same for every row of the table
 shuffle = torch.Generator().manual_seed(SEED)
 some = torch.randperm(len(digits.test_images), generator=shuffle)[:COUNT]
@@ -949,18 +980,20 @@ print(f"{'code of one image':40}{'a point':>12}{'a Gaussian':>12}")
 for kind, (ae_error, vae_error) in errors.items():
     print(f"{kind + ' squared error per pixel':40}{ae_error:12.4f}{vae_error:12.4f}")
 print(f"{'distance of drawn from real images':40}{ae_far:12.1f}{vae_far:12.1f}")
-assert errors["training"][0] < errors["training"][1] and vae_far < ae_far
-winner = "autoencoder" if errors["test"][0] < errors["test"][1] else "VAE"
-print(f"On test images the {winner} reconstructs more exactly.")
+for kind, (ae_error, vae_error) in errors.items():
+    winner = "autoencoder" if ae_error < vae_error else "VAE"
+    print(f"On {kind} images the {winner} reconstructs more exactly.")
+nearer = "VAE's" if vae_far < ae_far else "autoencoder's"
+print(f"The {nearer} draws lie nearer to real images.")
 
 # %% [markdown]
-# On the images it was trained on, the autoencoder is more exact, because its codes cost
-# nothing. On test images it depends on the number of training images, and the last line
-# says who wins here: with many, the autoencoder; with few, it learns them by heart, while
-# noise and price protect the VAE. What the VAE gets in return is a code space one can draw
-# from. Still, its draws are far from the floor while its codes from the posteriors are not:
-# the difference between these two rows is the difference between prior and aggregate
-# posterior.
+# On the images it was trained on, the autoencoder should be more exact, because its
+# codes cost nothing. On test images it depends on the number of training images, and
+# the second line says who wins here: with many, the autoencoder; with few, it learns
+# them by heart, while noise and price protect the VAE. What the VAE gets in return is a
+# code space one can draw from; the last line compares the draws. Still, its draws are
+# far from the floor while its codes from the posteriors are not: the difference between
+# these two rows is the difference between prior and aggregate posterior.
 
 # %% [markdown]
 # ## Where does the blur come from?
@@ -1025,7 +1058,8 @@ def pixel_mean_loss(model, x):
 
 torch.manual_seed(SEED)
 broken = VAE(LATENT, HIDDEN).to(device)
-train(broken, digits.train_images, pixel_mean_loss, 600, LEARNING_RATE, BATCH, SEED)
+settings = BROKEN_STEPS, LEARNING_RATE, BATCH, SEED
+train(broken, digits.train_images, pixel_mean_loss, *settings)
 broken_terms = mean_terms(broken, digits.test_images)
 cost = broken_terms["reconstruction"]
 expected("04", digits, {"pixel mean: test reconstruction, nats per image": cost})
@@ -1077,9 +1111,12 @@ with tempfile.TemporaryDirectory() as folder:
     settings = {"latent_size": LATENT, "hidden": HIDDEN}
     torch.save({"settings": settings, "weights": better.state_dict()}, path)
     saved = torch.load(path, weights_only=True, map_location=device)
+
+# %% tags=["nbval-check-output"]
 restored = course_vae.VAE(**saved["settings"]).to(device)
 restored.load_state_dict(saved["weights"])
-assert torch.equal(restored.reconstruct(test_x[:5]), better.reconstruct(test_x[:5]))
+ours, theirs = (m.reconstruct(test_x[:5]) for m in (better, restored))
+assert torch.equal(ours, theirs), "the restored model gives other pictures"
 print("the restored model gives the same pictures")
 
 # %% [markdown]

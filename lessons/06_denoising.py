@@ -53,12 +53,20 @@ plots.style()
 # %%
 SEED = 0
 SIGMA = 0.5  # standard deviation of the Gaussian noise; white is 1, black is 0
-SHARE = 0.4  # share of pixels that salt and pepper destroys
-MASKED = 0.5  # share of pixels that masking sets to 0
+SHARE = 0.4  # share of pixels that salt and pepper destroys, between 0 and 1
+MASKED = 0.5  # share of pixels that masking sets to 0, between 0 and 1
 STEPS = 1200  # optimiser steps of the main networks
 SHORT = 700  # optimiser steps for the other two kinds of noise
-COUNT = 300  # test images in every table
+PLANE_STEPS = 2000  # optimiser steps of the small network for points in a plane
+COUNT = 300  # test images in every table, 8 at least: figures show so many
 TUNE = 60  # training images on which the classical filters are tuned
+
+if SIGMA <= 0:
+    raise ValueError(f"SIGMA must lie above 0, got {SIGMA}")
+if not (0 < SHARE < 1 and 0 < MASKED < 1):
+    raise ValueError(f"SHARE and MASKED are shares in (0, 1), got {SHARE}, {MASKED}")
+if COUNT < 8:
+    raise ValueError(f"COUNT must be 8 at least, got {COUNT}")
 
 device = runtime.start(SEED)
 digits = data.load_images("MNIST")
@@ -125,9 +133,8 @@ plots.show_images(
 
 # %%
 WHITE = 0.2  # probability that the pixel is white
-grid = torch.linspace(
-    -4, 5, 9001, dtype=torch.float64, requires_grad=True
-)  # values of y
+ends = -8 * SIGMA, 1 + 8 * SIGMA  # beyond them there is no probability
+grid = torch.linspace(*ends, 9001, dtype=torch.float64, requires_grad=True)  # of y
 bell = torch.distributions.Normal(torch.tensor([0.0, 1.0]).double(), SIGMA)
 joint = bell.log_prob(grid[:, None]).exp() * torch.tensor([1 - WHITE, WHITE])  # (y, x)
 density = joint.sum(1)  # of y
@@ -135,7 +142,7 @@ best = joint[:, 1] / density  # E[x | y]
 spread = WHITE * (1 - WHITE)  # variance of x
 line = WHITE + spread / (spread + SIGMA**2) * (grid - WHITE)  # the best straight line
 
-# %%
+# %% tags=["nbval-check-output"]
 guesses = {"do nothing": grid, "best straight line": line, "posterior mean": best}
 values = torch.tensor([0.0, 1.0]).double()  # of x
 errors = {
@@ -144,7 +151,8 @@ errors = {
 }
 for name, error in errors.items():
     print(f"{name:20} mean squared error {error:.4f}")
-assert errors["posterior mean"] < errors["best straight line"] < errors["do nothing"]
+falling = sorted(errors.values(), reverse=True)
+assert list(errors.values()) == falling, "expected a smaller error in each row"
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
@@ -388,7 +396,8 @@ print(f"PSNR, clipped:     {with_error(psnr(test_x, clipped))} dB")
 print(f"theory, not clipped: {-10 * math.log10(SIGMA**2):.2f} dB")
 print(f"mean of noisy black pixels, not clipped: {raw[black].mean():+.3f}")
 print(f"mean of noisy black pixels, clipped:     {clipped[black].mean():+.3f}")
-assert psnr(test_x, clipped).mean() > psnr(test_x, raw).mean() + 1
+gain = (psnr(test_x, clipped) - psnr(test_x, raw)).mean()
+print(f"clipping changes the PSNR by {gain:+.2f} dB")
 
 # %% [markdown]
 # The mean of a clipped normal number with standard deviation $\sigma$ has a closed form:
@@ -402,14 +411,14 @@ theory = between + above_one
 print(f"theory, clipped black pixels: {theory:+.3f}")
 on_black = clipped[black]
 off = (on_black.mean().item() - theory) / (on_black.std().item() / len(on_black) ** 0.5)
-assert abs(off) < 5  # standard errors
+print(f"the measured mean lies {abs(off):.1f} standard errors from it")
 
 # %% [markdown]
-# The PSNR rises, although the clipped image holds less information than the raw one. And
-# the noise is no longer what we said it was: on black it can only go up, so the background
-# gets a positive mean, and the noise now depends on the pixel below it. A method built for
-# Gaussian noise meets another noise. From here on **noisy inputs are never clipped, and
-# restored images always are**, for every method alike.
+# Where the PSNR rises, it does so although the clipped image holds less information
+# than the raw one. And the noise is no longer what we said it was: on black it can only
+# go up, so the background gets a positive mean, and the noise now depends on the pixel
+# below it. A method built for Gaussian noise meets another noise. From here on **noisy
+# inputs are never clipped, and restored images always are**, for every method alike.
 #
 # ## The rivals: classical filters
 #
@@ -453,6 +462,8 @@ def non_local_means(images, strength):
     settings = {"patch_size": 5, "patch_distance": 6, "channel_axis": None}
 
     def restore(image):
+        if not image.any():
+            return image  # no noise can be guessed from an empty picture
         sigma = restoration.estimate_sigma(image)  # its own guess of the noise
         h = strength * sigma
         return restoration.denoise_nl_means(image, h=h, sigma=sigma, **settings)
@@ -897,7 +908,7 @@ for kind in CORRUPT:
 # %%
 psnr_at = {m: scores["PSNR, dB", "Gaussian", m].mean().item() for m in METHODS}
 expected(
-    "06", digits, {f"{m}, sigma 0.5: PSNR in dB": psnr_at[m] for m in METHODS[-3:]}
+    "06", digits, {f"{m}, sigma {SIGMA}: PSNR in dB": psnr_at[m] for m in METHODS[-3:]}
 )
 
 # %% [markdown]
@@ -955,7 +966,7 @@ mean_of_psnr = (-10 * errors_of_images.log10()).mean().item()
 psnr_of_mean = -10 * math.log10(errors_of_images.mean().item())
 print(f"mean of the PSNRs: {mean_of_psnr:.2f} dB")
 print(f"PSNR of the mean error: {psnr_of_mean:.2f} dB")
-assert mean_of_psnr > psnr_of_mean + 0.1
+assert mean_of_psnr >= psnr_of_mean - 1e-4, "Jensen's inequality fails"
 
 # %% [markdown]
 # The first is never smaller than the second: $-\log$ is convex, and Jensen's inequality
@@ -993,7 +1004,6 @@ print(f"mean of {DRAWS} draws:   {with_error(many)} dB")
 print(f"decoded mean code:  {with_error(mean_code)} dB")
 print(verdict("The mean of draws", "one draw", many, one, "PSNR, dB"))
 print(verdict("The mean of draws", "the mean code", many, mean_code, "PSNR, dB"))
-assert many.mean() > one.mean() + 0.3
 
 # %% [markdown]
 # For comparison: given $y$, a draw from $p(x \mid y)$ and the true image are two
@@ -1008,18 +1018,21 @@ lost = 10 * math.log10(error_of_draws / error_of_mean)
 true_loss = 10 * math.log10(2 / (1 + 1 / DRAWS))
 print(f"squared error of a draw against the mean of {DRAWS}: {lost:.2f} dB more")
 print(f"the same for draws from p(x | y):             {true_loss:.2f} dB more")
-assert 0.2 < lost < true_loss - 1
+varied = "less than draws from p(x | y)" if lost < true_loss else "enough"
+print(f"by this measure our draws vary {varied}")
 
 # %% [markdown]
 # For the figure we take the images whose draws differ most from each other.
 
 # %%
-torn = draws.var(0).flatten(1).sum(1).argsort(descending=True)[:5]  # most uncertain
+spread_of_draws = draws.var(0, correction=0).flatten(1).sum(1)
+torn = spread_of_draws.argsort(descending=True)[:5]  # most uncertain
 columns = [test_x[torn], noisy["Gaussian"][torn], *draws[:5, torn], mean_of_draws[torn]]
+shown = len(columns) - 3  # draws
 plots.show_images(
     torch.stack(columns, 1).flatten(0, 1),
-    8,
-    column_labels=["clean", "noisy", *["draw"] * 5, "mean"],
+    len(columns),
+    column_labels=["clean", "noisy", *["draw"] * shown, "mean"],
     width=6,
 )
 
@@ -1052,9 +1065,10 @@ def add_any_level(x):
 # %%
 WEAK = 0.2  # standard deviation of the noise for the second network
 LEVELS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0]
-trained = {"trained at 0.5": autoencoders["Gaussian"]}
+at_sigma, at_weak = f"trained at {SIGMA}", f"trained at {WEAK}"
+trained = {at_sigma: autoencoders["Gaussian"]}
 recipes = {
-    "trained at 0.2": partial(add_gaussian, level=WEAK),
+    at_weak: partial(add_gaussian, level=WEAK),
     "trained on 0 to 1": add_any_level,
 }
 for name, corrupt in recipes.items():
@@ -1107,21 +1121,25 @@ all_below = [
     if all(row[name].mean() < row[rival].mean() for name in trained)
 ]
 print(f"all three networks are below the linear filter at: {all_below or 'no level'}")
-weak, low, high = by_level[LEVELS.index(WEAK)], by_level[0], by_level[-1]
-own = weak["trained at 0.2"], weak[rival]
-print(f"at {WEAK}: " + verdict("trained at 0.2", "the linear filter", *own, "dB"))
-assert {0.1, WEAK} <= set(all_below)
-assert low["trained at 0.2"].mean() > low["trained at 0.5"].mean() + 0.5
-assert high["trained at 0.5"].mean() > high["trained at 0.2"].mean() + 0.5
+nearest = min(range(len(LEVELS)), key=lambda i: abs(LEVELS[i] - WEAK))
+weak, low, high = by_level[nearest], by_level[0], by_level[-1]
+own = weak[at_weak], weak[rival]
+print(f"at {LEVELS[nearest]}: " + verdict(at_weak, "the linear filter", *own, "dB"))
+
+# %%
+for level, row in ((LEVELS[0], low), (LEVELS[-1], high)):
+    own = row[at_weak], row[at_sigma]
+    print(f"at {level}: " + verdict(at_weak, at_sigma, *own, "dB"))
 
 # %% [markdown]
-# Each specialist loses to the other where it was not trained. At weak noise all three
-# are below the linear filter, even the one trained at 0.2 at its own level. There they
-# are *not* the posterior mean, which no method can beat in mean squared error: a narrow
-# code and a short training do not keep all detail, and that counts when little noise is
-# left. The network for all levels is never told $\sigma$, shares its weights among the
-# levels, and its squared error counts the noisiest images most. Measure a denoiser at
-# the levels where it will be used, beside doing nothing and a linear filter.
+# The last two lines say whether each specialist loses to the other where it was not
+# trained. Where all three are below the linear filter, even the one trained at that
+# level, they are *not* the posterior mean, which no method can beat in mean squared
+# error: a narrow code and a short training do not keep all detail, and that counts when
+# little noise is left. The network for all levels is never told $\sigma$, shares its
+# weights among the levels, and its squared error counts the noisiest images most.
+# Measure a denoiser at the levels where it will be used, beside doing nothing and a
+# linear filter.
 #
 # ## What has it learned? The slope of a density
 #
@@ -1147,7 +1165,7 @@ assert high["trained at 0.5"].mean() > high["trained at 0.2"].mean() + 0.5
 inner = (grid > -1.5) & (grid < 2.5)  # where there is probability
 gap = ((best - grid) - SIGMA**2 * slope_of_log)[inner].abs().max().item()
 print(f"largest difference of the two sides: {gap:.1e}")
-assert gap < 1e-6
+assert gap < 1e-6, "Tweedie's formula fails"
 
 # %% [markdown]
 # ### Exercise 06.4 · From a denoiser to a score
@@ -1254,7 +1272,7 @@ plane_history = training.fit(
     plane_denoiser,
     points[5000:],
     partial(denoising_loss, corrupt=partial(add_gaussian, level=BLUR)),
-    steps=2000,
+    steps=PLANE_STEPS,
     batch_size=512,
     lr=1e-2,
     schedule=training.warmup_cosine,
@@ -1315,11 +1333,12 @@ far = agreement(
 )
 print(f"where the data are: cosine {near[0]:.3f}, relative error {near[1]:.2f}")
 print(f"far outside:        cosine {far[0]:.3f}, relative error {far[1]:.2f}")
-assert near[0] > 0.95 and near[1] < 0.3
+close = near[0] > 0.95 and near[1] < 0.3
+print("where the data are, the fields", "agree" if close else "do not agree well")
 expected("06", digits, {"plane: cosine of learned and exact score": near[0]})
 
 # %% [markdown]
-# Where the data are, $(r(y)-y)/\sigma^2$ agrees with the score up to a small error. Far
+# Where the data are, $(r(y)-y)/\sigma^2$ should agree with the score up to a small error. Far
 # outside the network never saw a point, and nothing made it right there; the second
 # line shows what that costs. This is the bridge to diffusion models. They train one
 # denoiser for all noise levels, as we did above, and then walk along its arrows from
@@ -1357,12 +1376,13 @@ def show_restoration(figure, kind, level, image):
 
 
 # %%
+last = min(99, len(test_x) - 1)
 widgets.explore(
     show_restoration,
     {
         "kind": widgets.choice("Noise", list(NOISES)),
         "level": widgets.slider("Level (sigma or share)", 0.05, 0.95, 0.5),
-        "image": widgets.slider("Test image", 0, 99, step=1, whole=True),
+        "image": widgets.slider("Test image", 0, last, step=1, whole=True),
     },
     width=6,
     height=2.4,
@@ -1450,9 +1470,8 @@ at = {name: psnr(test_x, images) for name, images in broken.items()}
 for name, values in at.items():
     print(f"{name:26} {with_error(values)} dB")
 print(f"{'do nothing, clip':26} {with_error(psnr(test_x, clipped))} dB")
-assert at["wide, clean target"].mean() > at["narrow, same noisy image"].mean() + 1
-assert at["narrow, same noisy image"].mean() > at["wide, same noisy image"].mean() + 1
-assert at["wide, other noisy copy"].mean() > at["wide, same noisy image"].mean() + 3
+ranking = sorted(at, key=lambda name: -at[name].mean())
+print(f"best: {ranking[0]}; worst: {ranking[-1]}")
 
 # %%
 rows = torch.cat([images[:6] for images in broken.values()])
@@ -1522,9 +1541,8 @@ found = {}
 for trial, (x, y) in trials.items():
     found[trial] = [psnr(x, restore_with(net, y)) for net in twins.values()]
     print(f"{trial:32}" + "".join(f"{with_error(v):>15}" for v in found[trial]))
-once, anew = zip(*found.values(), strict=True)
-assert once[0].mean() > anew[0].mean() + 2 and once[2].mean() < anew[2].mean() - 0.5
-assert anew[1].mean() > anew[2].mean() + 0.5
+for trial, (once, anew) in found.items():
+    print(f"{trial}: " + verdict("drawn once", "drawn anew", once, anew, "dB"))
 
 # %% [markdown]
 # With stored noise the network recognises each noisy image like a barcode and recalls the

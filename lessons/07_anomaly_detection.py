@@ -65,12 +65,26 @@ PEAK_RATE = 3e-3  # learning rate at its highest
 DRAWS = 4  # L, codes drawn for each image
 NEIGHBOURS = 5  # of the nearest-neighbour baseline
 REFERENCE = 1000  # normal images in which neighbours are sought
-SUBSET = 2000  # images for the baselines to learn from, and in smaller tests
+SUBSET = 2000  # images for the baselines and in smaller tests, 100 at least
 FALSE_ALARMS = 0.05  # accepted share of false alarms
-NORMAL = 3  # the digit of the examples
+NORMAL = 3  # the digit of the examples, 0 to 9
 
 device = runtime.start(SEED)
 digits = data.load_images("MNIST")
+
+# %% [markdown]
+# Three of them have limits: a smaller `SUBSET` may lack a digit, `NORMAL` is a digit, and a
+# rare false alarm needs many images to be measured.
+
+# %%
+if SUBSET < 100:
+    raise ValueError(f"SUBSET must be 100 at least, got {SUBSET}")
+if NORMAL not in range(10):
+    raise ValueError(f"NORMAL must be a digit from 0 to 9, got {NORMAL}")
+fewest = int(digits.train_labels.bincount().min())
+lowest = 1 / (fewest - fewest * 4 // 5 + 1)  # one fifth of a digit is for validation
+if not lowest <= FALSE_ALARMS < 1:
+    raise ValueError(f"FALSE_ALARMS goes from {lowest:.4f} to 1, got {FALSE_ALARMS}")
 
 # %% [markdown]
 # ## The problem: a fault that nobody has seen
@@ -101,7 +115,8 @@ def train_vae(images, seed, loss_fn=vae.vae_loss, quiet=True):
     """The small VAE of this lesson, trained with the loop of lesson 04."""
     torch.manual_seed(seed)
     model = vae.VAE(LATENT, HIDDEN).to(runtime.get_device())
-    settings = {"steps": STEPS, "lr": PEAK_RATE, "batch_size": BATCH, "seed": seed}
+    settings = {"steps": STEPS, "lr": PEAK_RATE, "seed": seed}
+    settings["batch_size"] = min(BATCH, len(images))
     with capture_output(quiet, quiet, quiet):  # many small models need no bar each
         schedule = training.warmup_cosine
         training.fit(model, images, loss_fn, schedule=schedule, **settings)
@@ -121,9 +136,8 @@ print(f"{len(validation_images)} normal images for validation")
 # %%
 is_normal = digits.test_labels == NORMAL
 threes = digits.test_images[is_normal][:7]
-others = torch.stack(
-    [digits.test_images[digits.test_labels == k][0] for k in (0, 1, 2, 5, 7, 8, 9)]
-)
+kinds = [k for k in (0, 1, 2, 5, 7, 8, 9, 4, 6) if k != NORMAL][:7]
+others = torch.stack([digits.test_images[digits.test_labels == k][0] for k in kinds])
 examples = data.to_unit_interval(torch.cat([threes, others])).to(device)
 plots.show_images(
     torch.cat([examples, model.reconstruct(examples)]),
@@ -143,7 +157,7 @@ plots.show_images(
 # Three normal images score 1, 2 and 3, two strange ones 2 and 4. How good is that score? Take
 # every pair of a normal and a strange image, and ask which of the two scores higher.
 
-# %%
+# %% tags=["nbval-check-output"]
 normal_scores, strange_scores = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 4.0])
 for strange in strange_scores.tolist():
     for usual in normal_scores.tolist():
@@ -338,7 +352,9 @@ one, fresh = (reconstruction_probability(model, many, n) for n in (1, 25))
 repeated = torch.stack([one] * 25).mean(0)  # one draw, repeated 25 times
 for name, values in [("one", one), ("25 repeats of it", repeated), ("25 fresh", fresh)]:
     print(f"{name:>17}: standard deviation {values.std():.2f} nats")
-assert fresh.std() < 0.5 * one.std() and torch.allclose(repeated, one)
+assert torch.allclose(repeated, one), "a repeated draw gives another mean"
+quieter = "less" if fresh.std() < one.std() else "not less"
+print(f"fresh draws spread {quieter} than one")
 
 # %% [markdown]
 # ### Baselines that any detector has to beat
@@ -356,8 +372,9 @@ assert fresh.std() < 0.5 * one.std() and torch.allclose(repeated, one)
 def baseline_scores(fit_images, images, seed):
     """uint8 images -> name -> (N,) scores, higher is stranger."""
     fit = data.to_unit_interval(fit_images[:SUBSET]).flatten(1).numpy()
-    pca = PCA(LATENT, random_state=seed).fit(fit)
-    search = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute")
+    pca = PCA(min(LATENT, len(fit)), random_state=seed).fit(fit)
+    near = min(NEIGHBOURS, REFERENCE, len(fit))
+    search = NearestNeighbors(n_neighbors=near, algorithm="brute")
     search.fit(fit[:REFERENCE])
     forest = IsolationForest(random_state=seed).fit(fit)
 
@@ -453,13 +470,13 @@ test = vae_scores(model, digits.test_images)["squared error"]
 kept = anomaly.Scores(validation, anomaly.NORMAL_VALIDATION)
 threshold = choose_threshold(kept, FALSE_ALARMS)
 print(f"threshold: {threshold:.1f} (squared error, summed over pixels)")
-for name, group in [("threes", is_normal), ("other digits", ~is_normal)]:
+for name, group in [(f"digits {NORMAL}", is_normal), ("other digits", ~is_normal)]:
     print(f"test {name} above it: {(test[group] > threshold).float().mean():.1%}")
 
 # %% [markdown]
 # And what happens with the scores of the test threes:
 
-# %%
+# %% tags=["nbval-check-output"]
 try:
     choose_threshold(anomaly.Scores(test[is_normal], anomaly.TEST), FALSE_ALARMS)
 except ValueError as refusal:
@@ -494,7 +511,8 @@ def show_threshold(figure, limit):
 
 
 # %%
-limit = widgets.slider("Threshold", 5, 100, round(threshold, 1), 0.5)
+highest = max(100, math.ceil(2 * threshold))
+limit = widgets.slider("Threshold", 5, highest, round(threshold, 1), 0.5)
 widgets.explore(show_threshold, {"limit": limit}, width=6, height=3)
 
 # %% [markdown]
@@ -612,25 +630,28 @@ print(f"Squared error minus -ELBO: {gain:+.1f} points on average.")
 change = (areas["-log p"] - areas["-ELBO"][:, :1]).mean().item()
 print(f"Tighter bound (-log p) minus -ELBO: {change:+.1f} points, same models.")
 by_seed = areas["squared error"].mean(0)  # (seeds,)
-assert gain > 1.5 * (by_seed.max() - by_seed.min())
-assert abs(mean_area[best_vae] - mean_area["PCA"]) < 1.5
-assert max(mean_area["KL"], mean_area["distance of the code"]) < 50
-assert mean_area["Bernoulli - entropy"] > mean_area["Bernoulli term"] + 1
+print(f"The seeds of the squared error differ by {by_seed.max() - by_seed.min():.1f}.")
+lead = mean_area[best_vae] - mean_area["PCA"]
+print(f"Best score of the VAE minus PCA: {lead:+.1f} points.")
+cleaned = mean_area["Bernoulli - entropy"] - mean_area["Bernoulli term"]
+print(f"Bernoulli term without the pixel entropy: {cleaned:+.1f} points.")
+low = [n for n in ("KL", "distance of the code") if mean_area[n] < 50]
+print("Below 50:", " and ".join(low) or "neither KL nor distance of the code")
 
 # %% [markdown]
 # Five things to take from it:
 #
-# - PCA, which has no hidden layer and fits in a second, is within 1.5 points of the best
-#   score of this VAE, if not ahead of it. A VAE trained longer may pass it (try
-#   `STEPS = 1000`). Print the baselines, always.
-# - **Which score** matters more than the seed does. The squared error beats the $-$ELBO
-#   by more than the seeds differ. A loss that is right for training need not be the right
-#   score.
-# - Taking the pixel entropy out of the Bernoulli term helps by more than a point: that part
-#   told about the pen, not about the fault.
+# - PCA, which has no hidden layer and fits in a second, comes near the best score of this
+#   VAE, if it is not ahead of it. A VAE trained longer may pass it (try `STEPS = 1000`).
+#   Print the baselines, always.
+# - **Which score** may matter more than the seed does: compare the lead of the squared
+#   error over the $-$ELBO with what the seeds differ by. A loss that is right for training
+#   need not be the right score.
+# - Where taking the pixel entropy out of the Bernoulli term helps, that part told about the
+#   pen, not about the fault.
 # - A bound nearer to $\log p_\theta(x)$ estimates $\log p_\theta(x)$ better. Whether it
-#   detects better is another question, and the last line answers it.
-# - KL and distance of the code are *below* 50: strange images get codes that cost
+#   detects better is another question, and the second line answers it.
+# - Where KL or distance of the code is *below* 50, strange images get codes that cost
 #   **less**. The encoder does not know them, so it says little about them.
 #
 # ### Beside published numbers
@@ -723,7 +744,7 @@ for digit in range(10):
     rare.append(anomaly.average_precision(*pair, anomaly_rate=0.01))
     cells = anomaly.auroc(*pair), anomaly.average_precision(*pair), rare[-1]
     print(f"{digit:<6}" + "".join(f"{cell!s:>25}" for cell in cells))
-assert np.mean([r.value for r in rare]) < 0.75
+print(f"mean of the last column: {np.mean([r.value for r in rare]):.3f}")
 
 # %% [markdown]
 # In brackets: bootstrap intervals, 200 rounds. Each round draws the normal and the strange
@@ -820,15 +841,16 @@ print(f"Best mean: {max(held_mean, key=held_mean.get)}.")
 rivals = [max(area["PCA"], area["nearest neighbours"]) for area in left_out]
 ahead = [k for k in range(10) if left_out[k]["squared error"] > rivals[k]]
 print(f"Squared error ahead of PCA and neighbours on: {ahead or 'no digit'}.")
-assert left_out[1]["-ELBO"] < 30 and left_out[1]["pixel entropy"] < 10
+below = sum(area < 50 for area in left_out[1].values())
+print(f"On the 1, {below} of {len(left_out[1])} scores lie below 50.")
 
 # %% [markdown]
 # The VAE helps where the last line names a digit. One row holds for ten digits and one
 # seed; small leads in it may be luck.
 
 # %% [markdown]
-# Look at the column of the 1: **all scores of the VAE are below 50**, and the plain methods
-# do little better. By its $-$ELBO the digit that the model never saw is *more normal* than
+# Look at the column of the 1 and at the last line: **scores of the VAE are below 50**, and
+# the plain methods do little better. By its $-$ELBO the digit that the model never saw is *more normal* than
 # those it was trained on. Two things add up. A 1 has few grey pixels, so its floor is low:
 # pixel entropy alone gives the lowest row. And it has little ink, so even a poor
 # reconstruction leaves little error: without the floor the AUROC rises and is still low. All
@@ -1059,7 +1081,7 @@ for name in sorted(listed, key=lambda n: -min(flat[n])):
 # %%
 plain_cases = {name: strange for name, (strange, _) in repaired.items()}
 failed = [name for name, area in plain_cases.items() if area["-ELBO"] < 50]
-print("The -ELBO finds the strange images more normal in:", "; ".join(failed))
+print("The -ELBO finds the strange images more normal in:", "; ".join(failed) or "none")
 for name, area in plain_cases.items():
     helped = [n for n in listed[1:] if area[n] > 50 > area["-ELBO"]]
     print(f"- {name}: above 50 with {', '.join(helped) or 'none'}")
@@ -1068,9 +1090,6 @@ for name, area in plain_cases.items():
 for case, (_, control) in repaired.items():
     lost = [n for n in listed if control[n] < 50]
     print(f"- shuffled ({case}): below 50 with {', '.join(lost) or 'none'}")
-assert failed[:2] == ["nine digits, 1", "digits, sprites"]
-assert all(b["-ELBO - complexity"] < 50 < b["-ELBO"] for _, b in repaired.values())
-assert min(flat["ratio, own pixels"]) > 50
 
 # %% [markdown]
 # What the table says:
@@ -1142,7 +1161,8 @@ on_now, on_later, honest_now, honest_later = np.mean(found, axis=0)
 print("mean F1 of 1000 pairs of test sets   chosen here   next week")
 print(f"threshold of best F1 on the test set {on_now:12.3f}{on_later:12.3f}")
 print(f"threshold from normal validation     {honest_now:12.3f}{honest_later:12.3f}")
-assert on_now > on_later + 0.03 and abs(honest_now - honest_later) < 0.03
+loss, drift = on_now - on_later, honest_now - honest_later
+print(f"lost a week later: {loss:+.3f} in the first line, {drift:+.3f} in the second")
 
 # %% [markdown]
 # In the first line the left number is what such a paper would report and the right one is what its
@@ -1213,10 +1233,10 @@ for name, share in product(compared, shares):
     print(f"{name:19}{share:4.0%} strange: AUROC {area:.3f}, found {caught:.1%}")
 for name in compared:
     area_left, found_left = harm[name, shares[-1]] / harm[name, shares[0]]
-    assert found_left < area_left < 1
+    print(f"{name:19}left of AUROC {area_left:.0%}, of what was found {found_left:.0%}")
 
 # %% [markdown]
-# AUROC falls for every method, and far fewer strange images are found. Part of that is the
+# The last lines say what is left of both with one strange image in ten. Part of that is the
 # model, part the threshold: strange validation images fill the upper end of the sorted scores
 # and push the threshold up, so that false alarms become rarer than promised. Our tag says *normal validation* and cannot
 # check it. Look at the highest validation scores by eye: there are few of them.

@@ -1,3 +1,4 @@
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +9,15 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tests")]
 matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_arrive():
+    """Tests interrupt trainings; a shell that started pytest in the background, with
+    `nohup` or on some build servers, hands down that interrupts are ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-import build_notebooks as builder
+import builder
 
 TABLE = builder.course()
 LESSONS = {lesson["stem"]: lesson for lesson in TABLE["lesson"]}

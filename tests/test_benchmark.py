@@ -28,6 +28,7 @@ def stripes():
     return ImageData("MNIST", "made here", False, *parts, CLASS_NAMES["MNIST"])
 
 
+@pytest.mark.slow
 def test_every_program_reaches_the_same_loss(stripes):
     reached = {}
     for name, program in programs.programs().items():
@@ -62,6 +63,7 @@ def test_each_program_takes_other_places_in_other_rounds():
     assert len({order[0] for order in orders}) == 3
 
 
+@pytest.mark.slow
 def test_a_run_writes_tables_and_figures(stripes, tmp_path, monkeypatch):
     monkeypatch.setattr(programs, "programs", lambda: programs.LADDER)
     results = {"machine": bench.machine(), "gpu": None}

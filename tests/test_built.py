@@ -1,14 +1,19 @@
 """Built notebooks match their sources, and hold nothing that should not be published."""
 
+import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
+import types
 
-import build_notebooks as builder
+import builder
 import nbformat
 import pytest
-from lesson_source import LESSONS, STEMS, TABLE
+from builder import __main__ as make
+from builder import notebook, publish, run, state
+from lesson_source import LESSONS, STEMS, TABLE, exercises
 
 BOTH = [(stem, solved) for stem in STEMS for solved in (False, True)]
 each_notebook = pytest.mark.parametrize(("stem", "solved"), BOTH)
@@ -36,7 +41,7 @@ def test_a_notebook_is_valid_executed_and_clean(stem, solved):
     book = _built(stem, solved)
     nbformat.validate(book)
     assert "widgets" not in book.metadata
-    assert builder.complaints(book) == []
+    assert publish.complaints(book) == []
     ids = [cell.id for cell in book.cells]
     assert len(set(ids)) == len(ids)
     for cell in book.cells:
@@ -45,7 +50,58 @@ def test_a_notebook_is_valid_executed_and_clean(stem, solved):
             assert cell.execution_count, "a cell without outputs was never run"
             assert not [o for o in cell.outputs if o.output_type == "error"]
     path = builder.target(LESSONS[stem], solved)
-    assert path.stat().st_size <= builder.SIZE_LIMIT
+    assert path.stat().st_size <= publish.SIZE_LIMIT
+
+
+@each_notebook
+def test_a_notebook_was_built_with_the_helpers_and_checks_of_today(stem, solved):
+    built = _built(stem, solved)
+    assert built.metadata["vae_course"] == state.mark(built, stem), (
+        "a helper, a band or a check has changed since this notebook was built: run "
+        "`make build`"
+    )
+
+
+@each_notebook
+def test_stored_verdicts_are_those_of_today(stem, solved):
+    cells = [c for c in _built(stem, solved).cells if "check" in _tags(c)]
+    stored = ["".join(c.outputs[0].data["text/plain"]) for c in cells]
+    assert stored == [repr(verdict) for verdict in exercises(stem, solved=solved)]
+
+
+def _tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_solved_notebooks_are_the_learners_but_for_the_exercises(stem):
+    learner, solved = (builder.code_cells(_built(stem, s)) for s in (False, True))
+    assert len(learner) == len(solved)
+    for a, b in zip(learner, solved, strict=True):
+        if "exercise" in _tags(a):
+            assert "raise NotImplementedError" in a.source and a.id != b.id
+        elif "check" not in _tags(a):
+            assert (a.source, a.outputs) == (b.source, b.outputs)
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_no_later_cell_reads_what_an_exercise_defines(stem):
+    names: set[str] = set()
+    for cell in builder.code_cells(_built(stem, True)):
+        tree = ast.parse(cell.source)
+        nodes = list(ast.walk(tree))
+        functions = (ast.FunctionDef, ast.ClassDef)
+        own = {n.name for n in nodes if isinstance(n, functions)}
+        own |= {n.arg for n in nodes if isinstance(n, ast.arg)}
+        stored = [n for n in nodes if isinstance(n, ast.Name)]
+        own |= {n.id for n in stored if isinstance(n.ctx, ast.Store)}
+        if "exercise" in _tags(cell):
+            names |= {n.name for n in tree.body if isinstance(n, functions)}
+            continue
+        read = {n.id for n in stored if isinstance(n.ctx, ast.Load)}
+        if "check" not in _tags(cell):
+            assert not read & (names - own), cell.source
+            names -= own  # defined anew by the lesson: its own from here on
 
 
 @each_notebook
@@ -77,7 +133,8 @@ def test_ids_do_not_move_when_another_cell_changes(tmp_path, monkeypatch):
     (tmp_path / f"{stem}.py").write_text(
         source.replace("ROWS = 8", "ROWS = 9"), encoding="utf-8"
     )
-    monkeypatch.setattr(builder, "LESSONS", tmp_path)
+    shutil.copy(builder.LESSONS / "setup_cell.py", tmp_path)
+    monkeypatch.setattr(notebook, "LESSONS", tmp_path)
     after = builder.make_notebook(LESSONS[stem], TABLE, solved=True)
     changed = [
         a.id for a, b in zip(before.cells, after.cells, strict=True) if a.id != b.id
@@ -85,18 +142,23 @@ def test_ids_do_not_move_when_another_cell_changes(tmp_path, monkeypatch):
     assert len(changed) == 1
 
 
+def _build_in(folder, monkeypatch):
+    """Let the builder write into another folder."""
+    monkeypatch.setattr(notebook, "NOTEBOOKS", folder)
+    monkeypatch.setattr(make, "ROOT", folder.parent)
+
+
 def test_a_notebook_that_somebody_edited_is_never_overwritten(tmp_path, monkeypatch):
     lesson = LESSONS[STEMS[0]]
-    monkeypatch.setattr(builder, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(builder, "ROOT", tmp_path.parent)
-    monkeypatch.setattr(builder, "helpers_digest", lambda stem: "same")
-    builder.build(lesson, TABLE, solved=False, force=False, run=False)
+    _build_in(tmp_path, monkeypatch)
+    monkeypatch.setattr(state, "helpers_digest", lambda stem: "same")
+    make.build(lesson, TABLE, solved=False, force=False, run_it=False)
     path = builder.target(lesson, False)
     book = nbformat.read(path, as_version=4)
     book.cells[3].source += "\n# my own work"
     nbformat.write(book, path)
     with pytest.raises(SystemExit, match="was edited by hand and is left as it is"):
-        builder.build(lesson, TABLE, solved=False, force=True, run=False)
+        make.build(lesson, TABLE, solved=False, force=True, run_it=False)
     assert "my own work" in path.read_text(encoding="utf-8")
 
 
@@ -104,19 +166,18 @@ def test_an_old_notebook_is_built_again_and_a_current_one_is_not(
     tmp_path, monkeypatch, capsys
 ):
     lesson = LESSONS[STEMS[0]]
-    monkeypatch.setattr(builder, "NOTEBOOKS", tmp_path)
-    monkeypatch.setattr(builder, "ROOT", tmp_path.parent)
+    _build_in(tmp_path, monkeypatch)
     digests = iter("aaab" + "b" * 9)
-    monkeypatch.setattr(builder, "helpers_digest", lambda stem: next(digests))
+    monkeypatch.setattr(state, "helpers_digest", lambda stem: next(digests))
     for word in ("missing", "up to date", "old"):
-        builder.build(lesson, TABLE, solved=True, force=False, run=False)
+        make.build(lesson, TABLE, solved=True, force=False, run_it=False)
         assert word in capsys.readouterr().out
 
 
 def test_a_change_of_words_keeps_the_outputs_and_a_change_of_code_does_not(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(builder, "helpers_digest", lambda stem: "same")
+    monkeypatch.setattr(state, "helpers_digest", lambda stem: "same")
     cells = [nbformat.v4.new_markdown_cell("a"), nbformat.v4.new_code_cell("1 + 1")]
     cells[1].execution_count = 1
     book = nbformat.v4.new_notebook(cells=cells)
@@ -124,37 +185,56 @@ def test_a_change_of_words_keeps_the_outputs_and_a_change_of_code_does_not(
     path = tmp_path / "a.ipynb"
     nbformat.write(book, path)
     book.cells[0].source = "other words"
-    assert builder.with_the_same_code(book, path, "stem")
+    assert state.with_the_same_code(book, path, "stem")
     book.cells[1].source = "1 + 2"
-    assert not builder.with_the_same_code(book, path, "stem")
-    monkeypatch.setattr(builder, "helpers_digest", lambda stem: "other")
+    assert not state.with_the_same_code(book, path, "stem")
+    monkeypatch.setattr(state, "helpers_digest", lambda stem: "other")
     book.cells[1].source = "1 + 1"
-    assert not builder.with_the_same_code(book, path, "stem")
+    assert not state.with_the_same_code(book, path, "stem")
+
+
+def test_comments_and_docstrings_are_no_code():
+    source = 'def f(x):\n    """Words."""\n    return x  # why "#"\n\n\ny = "# no"\n'
+    same = 'def f(x):\n    # other words\n    return x\ny = "# no"'
+    assert state.code_of(source) == state.code_of(same)
+    assert state.code_of(source) != state.code_of(source.replace("no", "yes"))
+    assert state.code_of("%time f(") == "%time f("
+
+
+def test_results_of_the_sample_do_not_replace_those_of_the_full_data(monkeypatch):
+    sample = types.SimpleNamespace(is_full=False)
+    monkeypatch.setattr("vae_helpers.data.load_images", lambda name: sample)
+    with pytest.raises(SystemExit, match="--sample-ok"):
+        make.need_the_full_data()
+    sample.is_full = True
+    make.need_the_full_data()
 
 
 def test_only_the_helpers_that_a_lesson_imports_make_it_old():
     source = (
         "from vae_helpers import plots\nfrom vae_helpers.checks import lesson03 as c"
     )
-    names = {path.stem for path in builder.helpers_of(source)}
+    names = {path.stem for path in state.helpers_of(source)}
     assert {"plots", "lesson03", "core"} <= names
     assert not {"lesson02", "training", "data"} & names
 
 
 def test_long_cells_say_so_beforehand(tmp_path, monkeypatch):
     table, lesson = {**TABLE, "timings": {}}, LESSONS[STEMS[1]]
-    monkeypatch.setattr(builder, "LESSONS", tmp_path)
+    shutil.copy(builder.LESSONS / "setup_cell.py", tmp_path)
+    for module in (notebook, run):
+        monkeypatch.setattr(module, "LESSONS", tmp_path)
     source = "# %% [markdown]\n# # A\n#\n# b\n\n# %%\nslow()\n\n# %%\nquick()\n"
     (tmp_path / f"{lesson['stem']}.py").write_text(source, encoding="utf-8")
     plain = builder.make_notebook(lesson, table, solved=False)
     slow = next(c.id for c in plain.cells if c.source == "slow()")
-    builder.remember_times(table, lesson["stem"], 40.0, {slow: 31.0, "other": 2.0})
+    run.remember_times(table, lesson["stem"], 40.0, {slow: 31.0, "other": 2.0})
     noted = builder.make_notebook(lesson, table, solved=False)
     sources = [cell.source for cell in noted.cells]
     at = sources.index("slow()")
     assert "takes about 30 s" in sources[at - 1]
     assert len(noted.cells) == len(plain.cells) + 1
-    builder.remember_times(table, lesson["stem"], 60.0, {slow: 45.0, "other": 6.0})
+    run.remember_times(table, lesson["stem"], 60.0, {slow: 45.0, "other": 6.0})
     stem_times = table["timings"][lesson["stem"]]
     assert stem_times == {"total": 40, "cells": {slow: 30, "other": 5}}
 
@@ -169,7 +249,7 @@ def test_a_long_cell_without_a_bar_is_refused():
         cell.metadata["execution"] = marks
     line = nbformat.v4.new_output("stream", text="training: 9 of 9 steps done.")
     cells[2].outputs = [line]
-    (only,) = builder.cells_without_a_bar(nbformat.v4.new_notebook(cells=cells))
+    (only,) = run.cells_without_a_bar(nbformat.v4.new_notebook(cells=cells))
     assert "runs 20 s without a bar" in only and "work()" in only
 
 

@@ -27,7 +27,7 @@ def _checks():
 
 CHECKS = list(_checks())
 PARTS = [
-    pytest.param(part, id=f"{lesson}-{name}-{number}")
+    pytest.param(check, part, id=f"{lesson}-{name}-{number}")
     for lesson, name, check in CHECKS
     for number, part in enumerate(check.parts)
 ]
@@ -47,25 +47,27 @@ def test_every_check_of_a_lesson_has_answers_on_file(stem):
     assert names == set(ANSWERS[f"lesson{stem[:2]}"])
 
 
-def _run(part, answer):
+def _run(check, part, answer):
     """The words of a part for an answer; "" when it is right."""
     try:
-        with guard.clean_state(), guard.few_lines(), guard.time_limit():
+        with guard.clean_state(check.dtype), guard.few_lines(), guard.time_limit():
             part.run(answer)
     except Wrong as diagnosis:
         return str(diagnosis)
     return ""
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_the_right_function_is_right_and_every_mistake_says_its_own_words(part):
-    assert _run(part, part.right) == ""
+@pytest.mark.parametrize(("check", "part"), PARTS)
+def test_the_right_function_is_right_and_every_mistake_says_its_own_words(check, part):
+    assert _run(check, part, part.right) == ""
     if isinstance(part, Part):
-        said = {sentence: _run(part, wrong) for sentence, wrong in part.wrong.items()}
+        said = {
+            sentence: _run(check, part, wrong) for sentence, wrong in part.wrong.items()
+        }
         assert said == {sentence: sentence for sentence in part.wrong}
     else:
         for symptom in part.table:
-            words = _run(part, symptom.example)
+            words = _run(check, part, symptom.example)
             assert words, "the example passes"
             assert words == symptom.says or not isinstance(symptom.says, str)
 

@@ -97,10 +97,11 @@ def test_readme_names_the_commands_that_exist():
 
 
 def test_readme_has_a_row_for_every_lesson_with_its_links():
-    import build_notebooks as builder
+    import builder
+    from builder.publish import readme_table
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert builder.readme_table(builder.course()) in readme, "run `make build`"
+    assert readme_table(builder.course()) in readme, "run `make build`"
 
 
 def test_licences_and_citation_are_there():
@@ -121,7 +122,7 @@ def test_text_files_are_utf8_and_hold_no_machine_paths():
     for name in [n for n in names if not n.endswith(".png")]:
         text = (ROOT / name).read_text(encoding="utf-8")
         found = re.search(r"(?<![\w.])/(work|farm)/\w|/root/\w|/home/\w", text)
-        allowed = name in ("tools/build_notebooks.py", "tests/test_environment.py")
+        allowed = name in ("tools/builder/publish.py", "tests/test_environment.py")
         assert allowed or not found, (name, found)
 
 

@@ -4,6 +4,7 @@ import ast
 import re
 from statistics import median
 
+import builder
 import pytest
 from lesson_source import LESSONS, STEMS, code_cells, notebook
 
@@ -84,7 +85,10 @@ def test_every_exercise_has_stub_check_and_three_hints(stem):
         assert "check" in cells[i + 1].metadata.get("tags", []), cells[i].source
         assert re.search(r"Exercise \d\d\.\d+", cells[i - 1].source)
         assert re.search(r"\*(core|extension), \w+, \d+ minutes\*", cells[i - 1].source)
-        assert "(B" in cells[i].source or "(" in cells[i].source
+        tree = ast.parse(builder.to_stub(cells[i].source))
+        for function in (n for n in tree.body if isinstance(n, ast.FunctionDef)):
+            said = ast.get_docstring(function) or ""
+            assert "->" in said, f"{function.name} does not say what it returns"
         following = "\n".join(c.source for c in cells[i + 2 : i + 3])
         for number in (1, 2, 3):
             assert f"Hint {number}" in following, f"{stem}: {cells[i].source[:60]}"

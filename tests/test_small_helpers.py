@@ -220,9 +220,16 @@ def test_whole_sliders_give_whole_numbers():
 # --- expected panels -------------------------------------------------------------------
 
 
-def _data(full):
+def _data(full, name="MNIST"):
     t = torch.zeros(1)
-    return ImageData("MNIST", "a test", full, t, t, t, t, ("0",))
+    return ImageData(name, "a test", full, t, t, t, t, ("0",))
+
+
+@pytest.fixture
+def _one_band(monkeypatch):
+    table = {"99": {"loss": {"full": [10.0, 11.0, 12.0]}}}
+    monkeypatch.setattr(expected, "measured", lambda: table)
+    monkeypatch.delenv("VAE_COURSE_STRICT", raising=False)
 
 
 def test_a_band_is_three_times_the_range_of_the_seeds_or_two_per_cent():
@@ -230,9 +237,8 @@ def test_a_band_is_three_times_the_range_of_the_seeds_or_two_per_cent():
     assert expected.band([100.0, 100.0, 100.0]) == (98.0, 102.0)
 
 
-def test_a_panel_says_inside_outside_or_not_measured(monkeypatch):
-    table = {"99": {"loss": {"full": [10.0, 11.0, 12.0]}}}
-    monkeypatch.setattr(expected, "measured", lambda: table)
+@pytest.mark.usefixtures("_one_band")
+def test_a_panel_says_inside_outside_or_not_measured():
     inside = expected.expected("99", _data(True), {"loss": 11.5})
     assert inside.inside and "✓ inside" in repr(inside)
     outside = expected.expected("99", _data(True), {"loss": 30.0})
@@ -240,6 +246,23 @@ def test_a_panel_says_inside_outside_or_not_measured(monkeypatch):
     assert "table of symptoms" in repr(outside)
     unknown = expected.expected("99", _data(False), {"loss": 30.0})
     assert "not measured" in repr(unknown)
+
+
+@pytest.mark.usefixtures("_one_band")
+def test_a_panel_judges_nothing_of_another_data_set():
+    panel = expected.expected("99", _data(True, "FashionMNIST"), {"loss": 30.0})
+    assert panel.inside and "recorded for MNIST" in repr(panel)
+    for words in ("outside", "inside", "not measured"):
+        assert words not in panel._repr_html_()
+
+
+@pytest.mark.usefixtures("_one_band")
+def test_in_the_gate_a_number_outside_its_band_stops_the_notebook(monkeypatch):
+    monkeypatch.setenv("VAE_COURSE_STRICT", "1")
+    assert expected.expected("99", _data(True), {"loss": 11.5}).inside
+    for data, words in [(_data(True), "outside the band"), (_data(False), "not meas")]:
+        with pytest.raises(expected.OutsideBand, match=words):
+            expected.expected("99", data, {"loss": 30.0})
 
 
 def test_measured_bands_have_three_seeds_on_both_sources():
@@ -250,6 +273,7 @@ def test_measured_bands_have_three_seeds_on_both_sources():
 
 
 def test_panels_can_be_recorded(monkeypatch, tmp_path):
+    monkeypatch.delenv("VAE_COURSE_STRICT", raising=False)
     record = tmp_path / "record.jsonl"
     monkeypatch.setenv("VAE_COURSE_RECORD", str(record))
     expected.expected("99", _data(False), {"loss": 30.0})

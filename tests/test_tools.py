@@ -7,11 +7,12 @@ import threading
 import tomllib
 from pathlib import Path
 
-import build_notebooks as builder
+import builder
 import check_links
 import nbformat
 import pytest
 import set_repository
+from builder.state import digest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -62,7 +63,7 @@ def test_a_fork_changes_a_notebook_and_keeps_its_outputs(tmp_path):
         c.get("outputs") for c in after.cells
     ]
     mark = after.metadata["vae_course"]
-    assert mark["inputs"] == builder.digest(builder.inputs(after))
+    assert mark["inputs"] == digest(builder.inputs(after))
 
 
 @pytest.mark.parametrize("bad", ["someone/my-vae", "https://gitlab.com/a/b", "x"])

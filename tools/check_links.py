@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote
 
-from build_notebooks import ROOT, course
+from builder import ROOT, course
 
 LINK = re.compile(r"(?:\]\(|(?:src|href)=\\?[\"'])([^)\s\"'\\]+)")
 PLAIN = re.compile(r"(?<![(\"'\w=])https?://[^\s)\"'`<>\\]+")
@@ -56,7 +56,7 @@ def missing(path: Path, root: Path = ROOT) -> list[str]:
     """Links of one file to files or headings that are not there."""
     text, found = words(path), []
     # A lesson is read as a notebook, from the folder notebooks/.
-    base = root / "notebooks" if path.parent.name == "lessons" else path.parent
+    base = root / "notebooks" if path.parent == root / "lessons" else path.parent
     for link in sorted(links(text)):
         if re.match(r"[a-z]+:", link):
             continue

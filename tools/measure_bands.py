@@ -13,7 +13,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from build_notebooks import NOTEBOOKS, ROOT, chosen, course, execute, make_notebook
+from builder import NOTEBOOKS, ROOT, chosen, course, execute, make_notebook
 
 SEEDS = (0, 1, 2)
 SEED_LINE = re.compile(r"^SEED = \d+", re.MULTILINE)

@@ -11,7 +11,7 @@ import os
 import sys
 
 import nbformat
-from build_notebooks import NOTEBOOKS, chosen, course, execute
+from builder import NOTEBOOKS, chosen, course, execute
 
 LIMIT = 1.2e9  # bytes; a Binder kernel that grows further than this may be killed
 ASK = """\

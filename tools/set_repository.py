@@ -12,15 +12,9 @@ import re
 from pathlib import Path
 
 import nbformat
-from build_notebooks import (
-    ROOT,
-    course,
-    digest,
-    inputs,
-    make_notebook,
-    move_outputs,
-    target,
-)
+from builder import ROOT, course, inputs, make_notebook, target
+from builder.run import move_outputs
+from builder.state import digest
 
 TEXTS = ("README.md", "CITATION.cff", "CONTRIBUTING.md", "FAQ.md", "CHANGELOG.md")
 GITHUB = "https://github.com/"
@@ -82,9 +76,13 @@ def change_notebook(path: Path, lesson: dict, new: dict, solved: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("repository", help="https://github.com/OWNER/NAME")
+    parser.add_argument("repository", nargs="?", help="https://github.com/OWNER/NAME")
     parser.add_argument("--branch", default="main")
     options = parser.parse_args()
+    if not options.repository:
+        raise SystemExit(
+            "Say which repository: make fork REPOSITORY=https://github.com/YOU/NAME"
+        )
     address = options.repository.removesuffix("/").removesuffix(".git")
     if not ADDRESS.fullmatch(address):
         raise SystemExit(

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 import nbformat
-from build_notebooks import NOTEBOOKS, ROOT, chosen, course, execute
+from builder import NOTEBOOKS, ROOT, chosen, course, execute
 from nbclient.exceptions import CellExecutionError
 
 CONTENT = "/content"

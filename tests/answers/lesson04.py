@@ -1,5 +1,6 @@
 """Right and wrong answers to the exercises of lesson 04."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
@@ -13,8 +14,19 @@ def encode(x, body, to_mu, to_logvar):
 
 
 def encode_nn(x, body, to_mu, to_logvar):
-    h = torch.nn.Flatten()(x)
-    return [layer(body(h)) for layer in (to_mu, to_logvar)]
+    network = torch.nn.Sequential(torch.nn.Flatten(), body)
+    return [layer(network(x)) for layer in (to_mu, to_logvar)]
+
+
+def encode_dropout(x, body, to_mu, to_logvar):
+    h = F.dropout(body(x.flatten(1)), 0.2)
+    return to_mu(h), to_logvar(h)
+
+
+def encode_cut(x, body, to_mu, to_logvar):
+    with torch.no_grad():
+        h = body(x.flatten(1))
+    return to_mu(h), to_logvar(h)
 
 
 def decode(z, decoder, image_shape):
@@ -23,6 +35,52 @@ def decode(z, decoder, image_shape):
 
 def decode_nn(z, decoder, image_shape):
     return torch.stack([row.reshape(image_shape) for row in decoder(z)])
+
+
+def forward(x, encode, decode):
+    mu, logvar = encode(x)
+    return decode(Normal(mu, logvar.exp().sqrt()).rsample()), mu, logvar
+
+
+def forward_loop(x, encode, decode):
+    rows = []
+    for image in x:
+        mu, logvar = encode(image[None])
+        eps = torch.from_numpy(np.random.default_rng().standard_normal(mu.shape))
+        rows.append((decode(mu - (logvar / 2).exp() * eps.float()), mu, logvar))
+    return [torch.cat(row) for row in zip(*rows, strict=True)]
+
+
+def passes(sample, give=lambda logits, mu, logvar, z: (logits, mu, logvar)):
+    """A wrong answer to 04.1 whose forward pass draws, or gives back, something else."""
+
+    def forward(x, encode, decode):
+        mu, logvar = encode(x)
+        z = sample(mu, logvar)
+        return give(decode(z), mu, logvar, z)
+
+    return encode, decode, forward
+
+
+def noisy(eps):
+    return lambda mu, logvar: mu + torch.exp(logvar / 2) * eps(mu)
+
+
+def normal(mu):
+    return torch.randn(mu.shape)
+
+
+def without_gradient(x, encode, decode):
+    mu, logvar = encode(x)
+    if not torch.is_grad_enabled():
+        return decode(mu), mu, logvar
+    return forward(x, encode, decode)
+
+
+def mean_in_place(x, encode, decode):
+    mu, logvar = encode(x)
+    mu += (logvar / 2).exp() * torch.randn_like(mu)
+    return decode(mu), mu, logvar
 
 
 def changed(function, change):
@@ -42,13 +100,31 @@ def with_distributions(x, logits, mu, logvar):
     return -pixels.log_prob(x).mean(), kl.sum(1).mean()
 
 
-def with_loops(x, logits, mu, logvar):
-    rec, kl = 0.0, 0.0
-    for i in range(len(x)):
-        p = logits[i].sigmoid().clamp(1e-7, 1 - 1e-7)
-        rec = rec - (x[i] * p.log() + (1 - x[i]) * (1 - p).log()).sum() / len(x)
-        kl = kl + 0.5 * (mu[i] ** 2 + logvar[i].exp() - 1 - logvar[i]).sum() / len(x)
-    return rec, kl
+def with_softplus(x, logits, mu, logvar):
+    rec = (F.softplus(logits) - x.detach() * logits).sum((1, 2, 3))
+    kl = [
+        0.5 * (m @ m + (v.exp() - 1 - v).sum()) for m, v in zip(mu, logvar, strict=True)
+    ]
+    return rec.mean(), torch.stack(kl).mean()
+
+
+def with_logarithms(x, logits, mu, logvar):
+    p = logits.sigmoid()
+    nats = -(x * p.log() + (1 - x) * (1 - p).log())
+    return nats.flatten(1).sum(1).mean(), bce_function(x, logits, mu, logvar)[1]
+
+
+def clamped(x, logits, mu, logvar):
+    p = logits.sigmoid().clamp(1e-7, 1 - 1e-7)
+    nats = F.binary_cross_entropy(p, x, reduction="sum") / len(x)
+    return nats, bce_function(x, logits, mu, logvar)[1]
+
+
+def squeezed(x, logits, mu, logvar):
+    nats = F.binary_cross_entropy_with_logits(
+        logits.squeeze(), x.squeeze(), reduction="none"
+    )
+    return nats.flatten(1).sum(1).mean(), bce_function(x, logits, mu, logvar)[1]
 
 
 def reconstruction_as(change):
@@ -67,17 +143,8 @@ def kl_as(formula):
     return answer
 
 
-def pixel_mean(x, logits, mu, logvar):
-    return F.binary_cross_entropy_with_logits(logits, x), bce_function(
-        x, logits, mu, logvar
-    )[1]
-
-
-def double_sigmoid(x, logits, mu, logvar):
-    return bce_function(x, logits.sigmoid(), mu, logvar)
-
-
 def step_right(model, optimizer, x, loss_fn):
+    model.train()
     optimizer.zero_grad()
     loss = loss_fn(model, x)["loss"]
     loss.backward()
@@ -90,14 +157,17 @@ def step_right_after(model, optimizer, x, loss_fn):
     terms["loss"].backward()
     optimizer.step()
     model.zero_grad(set_to_none=True)
-    return terms["loss"].detach().item()
+    return terms["loss"].tolist()
 
 
-def step_without_zero(model, optimizer, x, loss_fn):
-    loss = loss_fn(model, x)["loss"]
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+def step_closure(model, optimizer, x, loss_fn):
+    def closure():
+        optimizer.zero_grad()
+        loss = loss_fn(model, x)["loss"]
+        loss.backward()
+        return loss
+
+    return optimizer.step(closure).item()
 
 
 def step_without_step(model, optimizer, x, loss_fn):
@@ -107,20 +177,29 @@ def step_without_step(model, optimizer, x, loss_fn):
     return loss.item()
 
 
-def step_tensor(model, optimizer, x, loss_fn):
-    optimizer.zero_grad()
+def step_zero_too_late(model, optimizer, x, loss_fn):
     loss = loss_fn(model, x)["loss"]
     loss.backward()
-    optimizer.step()
-    return loss
-
-
-def step_kl(model, optimizer, x, loss_fn):
     optimizer.zero_grad()
-    loss = loss_fn(model, x)["kl"]
-    loss.backward()
     optimizer.step()
     return loss.item()
+
+
+def step_as(give):
+    def answer(model, optimizer, x, loss_fn):
+        optimizer.zero_grad()
+        loss = loss_fn(model, x)["loss"]
+        loss.backward()
+        optimizer.step()
+        return give(loss)
+
+    return answer
+
+
+def step_on(choose):
+    return lambda model, optimizer, x, loss_fn: step_right(
+        model, optimizer, x, lambda *a: {"loss": choose(loss_fn(*a))}
+    )
 
 
 def step_twice(model, optimizer, x, loss_fn):
@@ -134,6 +213,20 @@ def step_after(model, optimizer, x, loss_fn):
     return loss_fn(model, x)["loss"].item()
 
 
+def step_by_hand(model, optimizer, x, loss_fn):
+    loss = loss_fn(model, x)["loss"]
+    (slope,) = torch.autograd.grad(loss, list(model.parameters()))
+    with torch.no_grad():
+        next(model.parameters()).sub_(slope, alpha=optimizer.param_groups[0]["lr"])
+    return loss.item()
+
+
+def step_evaluates(model, optimizer, x, loss_fn):
+    value = step_right(model, optimizer, x, loss_fn)
+    model.eval()
+    return value
+
+
 def line_loop(a, b, n):
     return torch.stack([a + (b - a) * i / (n - 1) for i in range(n)])
 
@@ -143,85 +236,122 @@ def line_lerp(a, b, n):
     return torch.lerp(a.expand(n, -1), b.expand(n, -1), weight)
 
 
+def line_numpy(a, b, n):
+    return torch.from_numpy(np.linspace(a.numpy(), b.numpy(), n))
+
+
 EXERCISES = {
     "04.1": {
         "check": check.encode_decode,
-        "right": [(encode, decode), (encode_nn, decode_nn)],
+        "right": [
+            (encode, decode, forward),
+            (encode_nn, decode_nn, forward_loop),
+            passes(lambda mu, lv: torch.addcmul(mu, (lv / 2).exp(), normal(mu))),
+        ],
         "wrong": [
-            ((changed(encode, lambda r: r[::-1]), decode), "logvar first"),
+            ((changed(encode, lambda r: r[::-1]), decode, forward), "logvar first"),
             (
-                (lambda x, b, m, v: (m(b(x.flatten(1))), m(b(x.flatten(1)))), decode),
-                "come from `to_mu`",
+                (changed(encode, lambda r: (r[0], r[1].relu())), decode, forward),
+                "behind logvar",
             ),
-            ((changed(encode, lambda r: (r[0], r[1].relu())), decode), "behind logvar"),
-            ((changed(encode, lambda r: (r[0].relu(), r[1])), decode), "behind mu."),
-            ((changed(encode, lambda r: (r[0], r[1].exp())), decode), "the variance"),
-            ((changed(encode, lambda r: (r[0], (r[1] / 2).exp())), decode), "sigma."),
-            ((lambda x, b, m, v: (m(b(x)), v(b(x))), decode), "Flatten images"),
             (
-                (changed(encode, lambda r: [t.detach() for t in r]), decode),
-                "No gradient reaches the encoder",
+                (changed(encode, lambda r: (r[0], (r[1] / 2).exp())), decode, forward),
+                "sigma.",
             ),
-            ((encode, lambda z, d, s: decode(z, d, s).sigmoid()), "applies a sigmoid"),
-            ((encode, lambda z, d, s: d(z)), "flat images"),
-            ((encode, lambda z, d, s: decode(z, d, s).detach()), "through `decode`"),
+            (
+                (lambda x, b, m, v: (m(b(x)), v(b(x))), decode, forward),
+                "Flatten images",
+            ),
+            (
+                (changed(encode, lambda r: map(F.hardtanh, r)), decode, forward),
+                "a map",
+            ),
+            (
+                (
+                    changed(encode, lambda r: [t.clamp(-20, 20) for t in r]),
+                    decode,
+                    forward,
+                ),
+                "far from 0",
+            ),
+            ((encode_cut, decode, forward), "`body` gets no gradient"),
+            ((encode_dropout, decode, forward), "in every call"),
+            (
+                (encode, lambda *a: decode(*a).sigmoid(), forward),
+                "applies a sigmoid",
+            ),
+            ((encode, lambda z, d, s: d(z), forward), "flat images"),
+            (
+                (encode, lambda *a: decode(*a).clamp(-5, 5), forward),
+                "logits far from 0",
+            ),
+            (
+                (encode, lambda z, d, s: decode(z.data, d, s), forward),
+                "`z` gets no gradient",
+            ),
+            (passes(lambda mu, lv: mu), "You decode the mean"),
+            (passes(lambda mu, lv: mu + lv.exp() * normal(mu)), "the variance"),
+            (passes(noisy(lambda mu: torch.randn(len(mu), 1))), "share one epsilon"),
+            (passes(noisy(lambda mu: normal(mu[0]))), "share their noise"),
+            (
+                passes(noisy(lambda mu: normal(mu[::2]).repeat(2, 1)[: len(mu)])),
+                "share their noise",
+            ),
+            (passes(noisy(lambda mu: torch.randn(()))), "One single epsilon"),
+            (passes(noisy(torch.rand_like)), "standard normal noise"),
+            (
+                passes(noisy(lambda mu: normal(mu).clamp(-2, 2))),
+                "standard normal noise",
+            ),
+            (passes(noisy(lambda mu: normal(mu) * torch.nan)), "contain NaN"),
+            (
+                passes(lambda mu, lv: noisy(normal)(mu, lv.clamp(-10, 10))),
+                "is something clamped",
+            ),
+            (passes(lambda mu, lv: torch.normal(mu, (lv / 2).exp())), "No gradient"),
+            (
+                passes(noisy(normal), lambda o, mu, lv, z: (o, mu, (lv / 2).exp())),
+                "You return sigma",
+            ),
+            (passes(noisy(normal), lambda o, mu, lv, z: (o, z, lv)), "the sample z"),
+            (passes(noisy(normal), lambda o, mu, lv, z: o), "Return 3 things"),
+            ((encode, decode, mean_in_place), "changed in place"),
+            ((encode, decode, without_gradient), "without gradients"),
         ],
     },
     "04.2": {
         "check": check.vae_terms,
-        "right": [(bce_function,), (with_distributions,), (with_loops,)],
+        "right": [(bce_function,), (with_distributions,), (with_softplus,)],
         "wrong": [
-            ((pixel_mean,), "mean over pixels"),
             (
-                (
-                    reconstruction_as(
-                        lambda r, x, y: (
-                            F.binary_cross_entropy_with_logits(y, x, reduction="none")
-                            .flatten(1)
-                            .sum(1)
-                        )
-                    ),
-                ),
-                "reconstruction term has one number for each image",
+                (reconstruction_as(lambda r, x, y: r / x[0].numel()),),
+                "mean over pixels",
+            ),
+            (
+                (reconstruction_as(lambda r, x, y: F.l1_loss(y.sigmoid(), x)),),
+                "none of the usual ways",
             ),
             (
                 (
                     reconstruction_as(
-                        lambda r, x, y: (
-                            F.binary_cross_entropy_with_logits(y, x, reduction="none")
-                            .sum(1)
-                            .mean()
-                        )
+                        lambda r, x, y: (F.softplus(y) - x * y).sum(1).mean()
                     ),
                 ),
                 "sums over channels only",
             ),
-            (
-                (
-                    reconstruction_as(
-                        lambda r, x, y: (
-                            F.binary_cross_entropy_with_logits(x, y, reduction="sum")
-                            / len(x)
-                        )
-                    ),
-                ),
-                "swapped",
-            ),
-            ((kl_as(lambda m, v: 0.5 * (m**2 + v - 1 - v.log())),), "as the variance"),
-            ((double_sigmoid,), "applied twice"),
             ((reconstruction_as(lambda r, x, _: -r),), "better when higher"),
-            ((reconstruction_as(lambda r, x, _: r * len(x)),), "summed over the batch"),
-            ((reconstruction_as(lambda r, x, _: r.detach()),), "carries no gradient"),
+            ((reconstruction_as(lambda r, x, _: r.item()),), "carries no gradient"),
             (
                 (
-                    reconstruction_as(
-                        lambda r, x, y: (
-                            ((y.sigmoid() - x) ** 2).flatten(1).sum(1).mean()
-                        )
+                    lambda x, logits, mu, lv: bce_function(
+                        x.round(), logits.sigmoid(), mu, lv
                     ),
                 ),
-                "squared error of the probabilities",
+                "none of the usual ways",
             ),
+            ((with_logarithms,), "a decoder that is sure"),
+            ((clamped,), "a decoder that is sure"),
+            ((squeezed,), "one image"),
             ((kl_as(lambda m, v: m**2 + v.exp() - 1 - v),), "factor one half"),
             ((kl_as(lambda m, v: 0.5 * (1 + v - m**2 - v.exp())),), "negative"),
             (
@@ -229,49 +359,62 @@ EXERCISES = {
                 "mean over latent dimensions",
             ),
             (
-                (kl_as(lambda m, v: 0.5 * (m**2 + (v / 2).exp() - 1 - v)),),
-                "is sigma; the formula",
-            ),
-            (
-                (kl_as(lambda m, v: 0.5 * (m**2 + v**2 - 1 - (v**2).log())),),
-                "as the standard deviation",
-            ),
-            (
-                (kl_as(lambda m, v: 0.5 * (m**2 + (2 * v).exp() - 1 - 2 * v)),),
-                "as log sigma",
+                (kl_as(lambda m, v: 0.5 * (m**2 + v.exp() - 1 + v)),),
+                "minus log sigma^2",
             ),
             (
                 (kl_as(lambda m, v: 0.5 * ((m**2 + 1) / v.exp() - 1 + v)),),
                 "other direction",
             ),
+            (
+                (
+                    kl_as(
+                        lambda m, v: (
+                            0.5 * (m**2 + v.clamp(-10, 10).exp() - 1 - v.clamp(-10, 10))
+                        )
+                    ),
+                ),
+                "logvar = 12",
+            ),
             ((lambda *a: bce_function(*a)[::-1],), "first result is the KL"),
-            ((lambda *a: sum(bce_function(*a)),), "Return two things"),
+            ((lambda *a: sum(bce_function(*a)),), "Return 2 things"),
         ],
     },
     "04.3": {
         "check": check.training_step,
-        "right": [(step_right,), (step_right_after,)],
+        "right": [(step_right,), (step_right_after,), (step_closure,)],
         "wrong": [
-            ((step_without_zero,), "pile up"),
             ((step_without_step,), "weights do not move"),
-            ((step_tensor,), "is a tensor"),
-            ((step_kl,), "Only the KL"),
+            ((step_zero_too_late,), "weights do not move"),
+            ((step_as(lambda loss: loss),), "returned a tensor"),
+            ((step_as(lambda loss: loss.detach().numpy()),), "a NumPy value"),
+            ((step_as(lambda loss: f"{loss:.3f}"),), "returned text"),
+            ((step_as(lambda loss: None),), "returned None"),
+            ((step_on(lambda terms: terms["kl"]),), "Only the KL"),
+            ((step_on(lambda terms: sum(terms.values())),), "All entries are added"),
             ((step_twice,), "move twice"),
             ((step_after,), "after the step"),
+            ((step_by_hand,), "by hand"),
+            ((step_evaluates,), "in eval mode"),
         ],
     },
     "04.4": {
         "check": check.interpolate,
-        "right": [(line_loop,), (line_lerp,)],
+        "right": [
+            (line_loop,),
+            (line_lerp,),
+            (line_numpy,),
+            (lambda a, b, n: line_loop(a, b, n).detach(),),
+        ],
         "wrong": [
             ((lambda a, b, n: line_loop(a, b, n + 1)[:-1],), "not `end`"),
-            ((lambda a, b, n: line_loop(a, b, n + 1)[1:],), "not `start`"),
             ((lambda a, b, n: line_loop(a, b, n + 2)[1:-1],), "Neither end"),
             ((lambda a, b, n: line_loop(b, a, n),), "backwards"),
-            ((lambda a, b, n: line_loop(a, b, n).T,), "Rows and columns"),
+            ((lambda a, b, n: torch.stack(list(line_lerp(a, b, n)), 1),), "Rows and"),
             ((lambda a, b, n: line_loop(a, b, n) - a,), "add `start`"),
-            ((lambda a, b, n: line_loop(a, b, n).detach(),), "gradient of argument"),
+            ((lambda a, b, n: line_loop(a, b, n).squeeze(),), "one dimension"),
             ((lambda a, b, n: list(line_loop(a, b, n)),), "torch.stack"),
+            ((lambda a, b, n: line_loop(a, b, n).clamp(-3, 3),), "hand"),
         ],
     },
 }

@@ -5,7 +5,7 @@ import time
 
 import nbformat
 import pytest
-from build_notebooks import KERNEL
+from builder import KERNEL
 from lab_page import BOX, wait_until
 from lesson_source import STEMS, TABLE
 

@@ -4,7 +4,7 @@ import re
 from importlib import resources
 
 import pytest
-from build_notebooks import NOTEBOOKS
+from builder import NOTEBOOKS
 from lesson_source import STEMS
 from nbconvert import HTMLExporter
 

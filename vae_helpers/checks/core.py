@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vae_helpers.checks import guard
@@ -324,8 +325,15 @@ class Symptoms:
 class Check:
     """Made by `declare`; called with the learner's functions it gives a Verdict."""
 
-    def __init__(self, exercise: str, tried: str, parts: Sequence[Part | Symptoms]):
+    def __init__(
+        self,
+        exercise: str,
+        tried: str,
+        parts: Sequence[Part | Symptoms],
+        dtype: torch.dtype,
+    ):
         self.exercise, self.tried, self.parts = exercise, tried, tuple(parts)
+        self.dtype = dtype
 
     def __call__(self, *answers: Callable) -> Verdict:
         status, message = self._verdict(answers)
@@ -340,7 +348,7 @@ class Check:
                 return WRONG, words
         done: list[str] = []
         try:
-            with guard.clean_state(), guard.few_lines(), guard.time_limit():
+            with guard.clean_state(self.dtype), guard.few_lines(), guard.time_limit():
                 for part in self.parts:
                     part.run(answers[part.answer])
                     done.append(part.name)
@@ -366,15 +374,21 @@ class Check:
         return f"{right} {verb} right. Go on with `{self.parts[len(done)].name}`."
 
 
-def declare(exercise: str, tried: str, *parts: Part | Symptoms) -> Check:
+def declare(
+    exercise: str,
+    tried: str,
+    *parts: Part | Symptoms,
+    dtype: torch.dtype = torch.float32,
+) -> Check:
     """A check of an exercise.
 
     Args:
         exercise: number and name, "03.1 KL to the standard normal".
         tried: what a right answer was tried on; the learner reads it.
         parts: in the order in which they are judged.
+        dtype: PyTorch's default in the lesson.
     """
-    return Check(exercise, tried, parts)
+    return Check(exercise, tried, parts, dtype)
 
 
 def _not_a_function(answer: Any) -> str:

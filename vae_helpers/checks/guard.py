@@ -125,7 +125,7 @@ _SETTINGS: list[tuple[Callable, Callable, object, str]] = [
     (
         torch.get_default_dtype,
         torch.set_default_dtype,
-        torch.float32,
+        None,
         "Your code changes PyTorch's default dtype for the rest of the notebook "
         "(`torch.set_default_dtype`). Give the dtype to the tensors you make instead.",
     ),
@@ -157,7 +157,7 @@ def restore_settings() -> str | None:
     """Undo a change of PyTorch's settings inside a check; return words for it."""
     said = None
     for read, write, _, sentence in _SETTINGS:
-        if read() != _expected[read]:
+        if read() != _expected.setdefault(read, read()):
             write(_expected[read])
             said = said or sentence
     return said
@@ -167,20 +167,24 @@ _expected: dict[Callable, object] = {}
 
 
 @contextlib.contextmanager
-def clean_state() -> Iterator[None]:
-    """Known settings inside; outside, settings and random streams as they were."""
+def clean_state(dtype: torch.dtype = torch.float32) -> Iterator[None]:
+    """Known settings inside, among them PyTorch's default dtype; outside, settings and
+    random streams as they were."""
     before = {read: read() for read, _, _, _ in _SETTINGS}
     streams = random.getstate(), np.random.get_state()
     _last.clear()
     gpus = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(gpus):
         for read, write, value, _ in _SETTINGS:
+            if read is torch.get_default_dtype:
+                value = dtype
             if value is not None and before[read] != value:
                 write(value)
             _expected[read] = read()
         try:
             yield
         finally:
+            _expected.clear()
             for read, write, _, _ in _SETTINGS:
                 if read() != before[read]:
                     write(before[read])

@@ -54,55 +54,43 @@ def _whitened(train, x, size):
     return mean + ((x - mean) @ kept.T / values[:size]) @ kept
 
 
-PCA_MISTAKES = [
-    (
+# fmt: off
+PCA_MISTAKES = {
+    "The mean is never taken off: the first direction then points at the mean image. "
+    "Centre the data first.":
         lambda t, x, z: _pca(t, x, z, centre=False),
-        "The mean is never taken off: the first direction then points at the mean image. "
-        "Centre the data first.",
-    ),
-    (
+    "The reconstruction lies around 0: add the mean again at the end.":
         lambda t, x, z: _pca(t, x, z, add_back=False),
-        "The reconstruction lies around 0: add the mean again at the end.",
-    ),
-    (
+    "You kept the last directions, those of smallest variance. Keep the first.":
         lambda t, x, z: _pca(t, x, z, first=False),
-        "You kept the last directions, those of smallest variance. Keep the first.",
-    ),
-    (
+    "Mean and directions come from `x`. They must come from `train`: nothing may be "
+    "learned from the images that are measured.":
         lambda t, x, z: _pca(t, x, z, own=True),
-        "Mean and directions come from `x`. They must come from `train`: nothing may be "
-        "learned from the images that are measured.",
-    ),
-    (_other_mean, "The mean comes from `x`; take the mean of `train` both times."),
-    (
+    "The mean comes from `x`; take the mean of `train` both times.":
+        _other_mean,
+    "The directions come from `train` minus the mean of `x`. Take the mean of "
+    "`train`.":
         lambda t, x, z: _project(t - x.mean(0), x, z, t.mean(0)),
-        "The directions come from `train` minus the mean of `x`. Take the mean of `train`.",
-    ),
-    (
+    "The directions come from `x`; take those of `train`.":
         lambda t, x, z: _project(x - x.mean(0), x, z, t.mean(0)),
-        "The directions come from `x`; take those of `train`.",
-    ),
-    (
+    "Take the mean off `x` before the projection: the directions belong to centred "
+    "data.":
         lambda t, x, z: _uncentred_code(t, x, z),
-        "Take the mean off `x` before the projection: the directions belong to centred data.",
-    ),
-    (
+    "`train.mean()` is one number; `train.mean(0)` is the mean image.":
         lambda t, x, z: _project(t - t.mean(), x, z, t.mean()),
-        "`train.mean()` is one number; `train.mean(0)` is the mean image.",
-    ),
-    (_columns, "The directions are the rows of `Vh`: `Vh[:size]`, not its columns."),
-    (_codes, "This is the code, (B, Z). Go back to the pixels: code times directions."),
-    (
+    "The directions are the rows of `Vh`: `Vh[:size]`, not its columns.":
+        _columns,
+    "This is the code, (B, Z). Go back to the pixels: code times directions.":
+        _codes,
+    "The code is divided by the singular values: the reconstruction shrinks. Leave "
+    "them out.":
         _whitened,
-        "The code is divided by the singular values: the reconstruction shrinks. Leave "
-        "them out.",
-    ),
-    (lambda t, x, z: x, "This is `x` itself: nothing went through Z numbers."),
-    (
+    "This is `x` itself: nothing went through Z numbers.":
+        lambda t, x, z: x,
+    "Every row is the mean of `train`: the code is not used.":
         lambda t, x, z: t.mean(0).expand_as(x),
-        "Every row is the mean of `train`: the code is not used.",
-    ),
-]
+}
+# fmt: on
 
 
 @check("01.1 pca_reconstruct")
@@ -131,44 +119,28 @@ def _mixed_batch(x, encoder, decoder):
     return code, decoder(code).T.reshape(x.shape)
 
 
-FORWARD_MISTAKES = [
-    (
+# fmt: off
+FORWARD_MISTAKES = {
+    "The reconstruction comes first; needed is the code, then the reconstruction.":
         then(_forward, lambda r: (r[1], r[0])),
-        "The reconstruction comes first; needed is the code, then the reconstruction.",
-    ),
-    (
+    "The reconstruction is flat, (B, D). Give it the shape of `x` again.":
         then(_forward, lambda r: (r[0], r[1].flatten(1))),
-        "The reconstruction is flat, (B, D). Give it the shape of `x` again.",
-    ),
-    (
+    "Only the reconstruction is returned; needed are the code and the reconstruction.":
         then(_forward, lambda r: r[1]),
-        "Only the reconstruction is returned; needed are the code and the reconstruction.",
-    ),
-    (
+    "There is a sigmoid behind the decoder; return what the decoder gives.":
         then(_forward, lambda r: (r[0], r[1].sigmoid())),
-        "There is a sigmoid behind the decoder; return what the decoder gives.",
-    ),
-    (
+    "There is a ReLU behind the code. A code may be negative.":
         then(_forward, lambda r: (r[0].relu(), r[1])),
-        "There is a ReLU behind the code. A code may be negative.",
-    ),
-    (
+    "The decoder gets a detached code: no gradient of the error reaches the encoder.":
         lambda x, e, d: (e(x.flatten(1)), d(e(x.flatten(1)).detach()).view_as(x)),
-        "The decoder gets a detached code: no gradient of the error reaches the encoder.",
-    ),
-    (
+    "No gradient passes: something is detached or inside no_grad.":
         then(_forward, lambda r: (r[0].detach(), r[1].detach())),
-        "No gradient passes: something is detached or inside no_grad.",
-    ),
-    (
+    "Rows and columns of the image are swapped.":
         then(_forward, lambda r: (r[0], r[1].transpose(-1, -2).reshape(r[1].shape))),
-        "Rows and columns of the image are swapped.",
-    ),
-    (
+    "The reshape mixes pixels of different images: keep the batch axis.":
         _mixed_batch,
-        "The reshape mixes pixels of different images: keep the batch axis.",
-    ),
-]
+}
+# fmt: on
 
 
 @check("01.2 forward_pass")
@@ -191,44 +163,29 @@ def _ratio(shape, pixel_bits, size, code_bits):
     return shape[0] * shape[1] * shape[2] * pixel_bits / (size * code_bits)
 
 
-RATIO_MISTAKES = [
-    (
+# fmt: off
+RATIO_MISTAKES = {
+    "This is bits of the code over bits of the image: turn the fraction round.":
         lambda *a: 1 / _ratio(*a),
-        "This is bits of the code over bits of the image: turn the fraction round.",
-    ),
-    (
+    "This compares numbers, not bits: a pixel and a code number need different bits.":
         lambda s, p, z, c: s[0] * s[1] * s[2] / z,
-        "This compares numbers, not bits: a pixel and a code number need different bits.",
-    ),
-    (
+    "The channels are missing: an image has C times H times W pixels.":
         lambda s, p, z, c: s[1] * s[2] * p / (z * c),
-        "The channels are missing: an image has C times H times W pixels.",
-    ),
-    (
+    "Only the first number of the shape is used: an image has C times H times W "
+    "pixels.":
         lambda s, p, z, c: s[0] * p / (z * c),
-        "Only the first number of the shape is used: an image has C times H times W pixels.",
-    ),
-    (
+    "C, H and W are added; the number of pixels is their product.":
         lambda s, p, z, c: sum(s) * p / (z * c),
-        "C, H and W are added; the number of pixels is their product.",
-    ),
-    (
+    "The ratio is cut off to a whole number: use `/`, not `//`.":
         lambda *a: float(int(_ratio(*a))),
-        "The ratio is cut off to a whole number: use `/`, not `//`.",
-    ),
-    (
+    "This is the share of bits saved. Needed is bits of the image over bits of code.":
         lambda *a: 1 - 1 / _ratio(*a),
-        "This is the share of bits saved. Needed is bits of the image over bits of code.",
-    ),
-    (
+    "8 and 32 bits are fixed in your answer: use `pixel_bits` and `code_bits`.":
         lambda s, p, z, c: _ratio(s, 8, z, 32),
-        "8 and 32 bits are fixed in your answer: use `pixel_bits` and `code_bits`.",
-    ),
-    (
+    "The order of operations: put the product in the denominator in parentheses.":
         lambda s, p, z, c: s[0] * s[1] * s[2] * p / z * c,
-        "The order of operations: put the product in the denominator in parentheses.",
-    ),
-]
+}
+# fmt: on
 
 
 @check("01.3 compression_ratio")

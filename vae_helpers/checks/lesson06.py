@@ -229,69 +229,48 @@ def _with_error(error):
     return lambda x, r: -10 * error(x, r).log10()
 
 
-PSNR_MISTAKES = [
-    (then(_psnr, torch.mean), "You return the mean over the batch; needed is (B,)."),
-    (
+# fmt: off
+PSNR_MISTAKES = {
+    "You return the mean over the batch; needed is (B,).":
+        then(_psnr, torch.mean),
+    "This is the PSNR of the error over the whole batch. Take the mean over the "
+    "pixels of each image, and keep the batch axis.":
         lambda x, r: -10 * ((x - r) ** 2).mean().log10(),
-        "This is the PSNR of the error over the whole batch. Take the mean over the "
-        "pixels of each image, and keep the batch axis.",
-    ),
-    (
+    "The peak value is 255, which belongs to bytes. Here white is 1.":
         then(_psnr, lambda p: p + 20 * torch.tensor(255.0).log10()),
-        "The peak value is 255, which belongs to bytes. Here white is 1.",
-    ),
-    (then(_psnr, torch.neg), "The sign is flipped: a smaller error is a higher PSNR."),
-    (
+    "The sign is flipped: a smaller error is a higher PSNR.":
+        then(_psnr, torch.neg),
+    "This is the natural logarithm; decibels need base 10.":
         then(_psnr, lambda p: p * torch.tensor(10.0).log()),
-        "This is the natural logarithm; decibels need base 10.",
-    ),
-    (
+    "The factor is 20. It belongs to the root of the error; the squared error has 10.":
         then(_psnr, lambda p: 2 * p),
-        "The factor is 20. It belongs to the root of the error; the squared error has 10.",
-    ),
-    (
+    "This is half of it: with the root of the squared error the factor is 20.":
         then(_psnr, lambda p: p / 2),
-        "This is half of it: with the root of the squared error the factor is 20.",
-    ),
-    (then(_psnr, lambda p: p / 10), "The factor 10 is missing: this is in bel."),
-    (
+    "The factor 10 is missing: this is in bel.":
+        then(_psnr, lambda p: p / 10),
+    "The squared error is summed over pixels. PSNR needs the mean over pixels.":
         _with_error(lambda x, r: ((x - r) ** 2).flatten(1).sum(1)),
-        "The squared error is summed over pixels. PSNR needs the mean over pixels.",
-    ),
-    (
+    "The logarithm is taken of each pixel. First the mean over the pixels of an "
+    "image, then the logarithm.":
         lambda x, r: -10 * ((x - r) ** 2).log10().flatten(1).mean(1),
-        "The logarithm is taken of each pixel. First the mean over the pixels of an image, "
-        "then the logarithm.",
-    ),
-    (
+    "This is the absolute error. PSNR needs the squared error.":
         _with_error(lambda x, r: (x - r).abs().flatten(1).mean(1)),
-        "This is the absolute error. PSNR needs the squared error.",
-    ),
-    (
+    "You clip the restored image. Leave that to the caller: the number must belong to "
+    "the image that was given.":
         lambda x, r: _psnr(x, r.clamp(0, 1)),
-        "You clip the restored image. Leave that to the caller: the number must belong to "
-        "the image that was given.",
-    ),
-    (
+    "The peak is the brightest pixel of each image. It is the largest *possible* "
+    "value, 1, the same for all images.":
         lambda x, r: _psnr(x, r) + 20 * x.flatten(1).amax(1).log10(),
-        "The peak is the brightest pixel of each image. It is the largest *possible* "
-        "value, 1, the same for all images.",
-    ),
-    (
+    "The peak is the brightest pixel of the batch. It is the largest *possible* "
+    "value, 1.":
         lambda x, r: _psnr(x, r) + 20 * x.max().log10(),
-        "The peak is the brightest pixel of the batch. It is the largest *possible* "
-        "value, 1.",
-    ),
-    (
+    "The mean is taken over channels only. Flatten to (B, D) first.":
         _with_error(lambda x, r: ((x - r) ** 2).mean(1)),
-        "The mean is taken over channels only. Flatten to (B, D) first.",
-    ),
-    (
+    "This is the variance of the error: a constant offset would be forgiven. Use the "
+    "mean of the squared error.":
         _with_error(lambda x, r: (x - r).flatten(1).var(1)),
-        "This is the variance of the error: a constant offset would be forgiven. Use the "
-        "mean of the squared error.",
-    ),
-]
+}
+# fmt: on
 
 
 @check("06.2 psnr_of")
@@ -328,64 +307,40 @@ def _other_noisy_target(model, x, corrupt):
     return _squares(model(corrupt(x)), corrupt(x)).mean()
 
 
-LOSS_MISTAKES = [
-    (
+# fmt: off
+LOSS_MISTAKES = {
+    "The target is the noisy image: the network is paid for keeping the noise. "
+    "Compare with the clean x.":
         _noisy_target,
-        "The target is the noisy image: the network is paid for keeping the noise. "
-        "Compare with the clean x.",
-    ),
-    (
+    "The noise is on the target and the network sees the clean image. It must be the "
+    "other way round.":
         lambda m, x, c: _squares(m(x), c(x)).mean(),
-        "The noise is on the target and the network sees the clean image. It must be the "
-        "other way round.",
-    ),
-    (
+    "No noise anywhere: the network sees the clean image. Give it `corrupt(x)`.":
         lambda m, x, c: _squares(m(x), x).mean(),
-        "No noise anywhere: the network sees the clean image. Give it `corrupt(x)`.",
-    ),
-    (
+    "`corrupt` is called twice: the target is another noisy copy. Compare with the "
+    "clean x.":
         _other_noisy_target,
-        "`corrupt` is called twice: the target is another noisy copy. Compare with the "
-        "clean x.",
-    ),
-    (
+    "The noise is added to the output. It belongs on the input.":
         lambda m, x, c: _squares(c(m(x)), x).mean(),
-        "The noise is added to the output. It belongs on the input.",
-    ),
-    (
+    "The noisy input is clipped. Give the network what `corrupt` returns.":
         lambda m, x, c: _squares(m(c(x).clamp(0, 1)), x).mean(),
-        "The noisy input is clipped. Give the network what `corrupt` returns.",
-    ),
-    (
+    "The target is the noise. Here the network returns the clean image.":
         lambda m, x, c: (lambda y: _squares(m(y), y - x).mean())(c(x)),
-        "The target is the noise. Here the network returns the clean image.",
-    ),
-    (
+    "This is a mean over pixels. Sum over pixels, mean over the batch.":
         lambda m, x, c: ((m(c(x)) - x) ** 2).mean(),
-        "This is a mean over pixels. Sum over pixels, mean over the batch.",
-    ),
-    (
+    "The loss is summed over the batch. Take the mean over the batch.":
         lambda m, x, c: _squares(m(c(x)), x).sum(),
-        "The loss is summed over the batch. Take the mean over the batch.",
-    ),
-    (
+    "The loss has one number for each image. Take the mean over the batch.":
         lambda m, x, c: _squares(m(c(x)), x),
-        "The loss has one number for each image. Take the mean over the batch.",
-    ),
-    (
+    "There is a square root: needed is the squared error itself.":
         lambda m, x, c: _squares(m(c(x)), x).sqrt().mean(),
-        "There is a square root: needed is the squared error itself.",
-    ),
-    (
+    "This is the absolute error, whose best answer is the posterior median. Here we "
+    "want the squared error.":
         lambda m, x, c: (m(c(x)) - x).abs().flatten(1).sum(1).mean(),
-        "This is the absolute error, whose best answer is the posterior median. Here we "
-        "want the squared error.",
-    ),
-    (
+    "No gradient reaches the network: `.item()`, `.detach()` or no_grad cuts it.":
         lambda m, x, c: _denoiser_loss(m, x, c).detach(),
-        "No gradient reaches the network: `.item()`, `.detach()` or no_grad cuts it.",
-    ),
-]
+}
+# fmt: on
 
 
 class _Small(nn.Module):
@@ -461,36 +416,24 @@ def _score(weight, y, sigma):
     return (torch.tanh(y @ weight) - y) / sigma**2
 
 
-SCORE_MISTAKES = [
-    (
+# fmt: off
+SCORE_MISTAKES = {
+    "The sign is flipped. The score points from y to where the data are, to r(y).":
         then(_score, torch.neg),
-        "The sign is flipped. The score points from y to where the data are, to r(y).",
-    ),
-    (
+    "The difference is divided by sigma. The formula has sigma squared.":
         lambda w, y, s: _score(w, y, s) * s,
-        "The difference is divided by sigma. The formula has sigma squared.",
-    ),
-    (
-        lambda w, y, s: _score(w, y, s) * s**2,
-        "This is r(y) - y. Divide it by sigma squared.",
-    ),
-    (
-        lambda w, y, s: _score(w, y, s) * s**4,
-        "The difference is multiplied by sigma squared. Divide by it.",
-    ),
-    (
-        lambda w, y, s: torch.tanh(y @ w) / s**2,
-        "y is not subtracted: the score is 0 where the denoiser changes nothing.",
-    ),
-    (
-        lambda w, y, s: torch.tanh(y @ w) - y / s**2,
-        "Only y is divided. Put the difference in brackets.",
-    ),
-    (
+    "This is r(y) - y. Divide it by sigma squared.":
+        lambda w, y, s: _score(w, y, s) * s ** 2,
+    "The difference is multiplied by sigma squared. Divide by it.":
+        lambda w, y, s: _score(w, y, s) * s ** 4,
+    "y is not subtracted: the score is 0 where the denoiser changes nothing.":
+        lambda w, y, s: torch.tanh(y @ w) / s ** 2,
+    "Only y is divided. Put the difference in brackets.":
+        lambda w, y, s: torch.tanh(y @ w) - y / s ** 2,
+    "The length is 1 everywhere. The score has a length; do not normalise it.":
         lambda w, y, s: _score(w, y, s) / _score(w, y, s).norm(dim=1, keepdim=True),
-        "The length is 1 everywhere. The score has a length; do not normalise it.",
-    ),
-]
+}
+# fmt: on
 
 
 @check("06.4 score_of")

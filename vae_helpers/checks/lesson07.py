@@ -1,20 +1,25 @@
 """Checks of lesson 07."""
 
 import math
+import types
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 
-from vae_helpers.checks.legacy import Wrong, check, close, compare, evaluate, parts
-from vae_helpers.checks.usual import then
+from vae_helpers.checks.core import (
+    Part,
+    Symptom,
+    Symptoms,
+    Wrong,
+    call,
+    close,
+    declare,
+    parts,
+)
+from vae_helpers.checks.usual import SQUEEZED, kl_each, kl_formulas, then
 
-CASES = 40
-
-
-def _generator(seed: int):
-    """Draw standard normal float64 tensors that do not depend on anything outside."""
-    generator = torch.Generator().manual_seed(seed)
-    return lambda *shape: torch.randn(shape, generator=generator, dtype=torch.float64)
+# 07.1
 
 
 def _pairs(normal, strange):
@@ -38,93 +43,116 @@ def _in_order(normal, strange):
     return _pairs(normal[:n], strange[:n]).diagonal().mean()
 
 
-AUROC_MISTAKES = [
-    (
+# fmt: off
+AUROC_MISTAKES = {
+    "Ties count 0 in your answer: two equal scores must count one half.":
         lambda n, s: (s[:, None] > n[None, :]).double().mean(),
-        "Ties count 0 in your answer: two equal scores must count one half.",
-    ),
-    (
+    "Ties count 1 in your answer (>=): two equal scores must count one half.":
         lambda n, s: (s[:, None] >= n[None, :]).double().mean(),
-        "Ties count 1 in your answer (>=): two equal scores must count one half.",
-    ),
-    (
+    "You count pairs in which the normal image scores higher, and leave out the ties.":
         lambda n, s: (s[:, None] < n[None, :]).double().mean(),
-        "You count pairs in which the normal image scores higher, and leave out the ties.",
-    ),
-    (
+    "Normal and strange are swapped: a pair is right when the strange image scores "
+    "higher.":
         lambda n, s: 1 - _auroc(n, s),
-        "Normal and strange are swapped: a pair is right when the strange image scores "
-        "higher.",
-    ),
-    (
+    "You turn values below 0.5 round. They say that strange images score as more "
+    "normal, and that must stay visible.":
         lambda n, s: torch.maximum(_auroc(n, s), 1 - _auroc(n, s)),
-        "You turn values below 0.5 round. They say that strange images score as more "
-        "normal, and that must stay visible.",
-    ),
-    (
+    "This is the number of right pairs. Divide it by the number of all pairs.":
         lambda n, s: _pairs(n, s).sum(),
-        "This is the number of right pairs. Divide it by the number of all pairs.",
-    ),
-    (
+    "You return one number for each pair. Take the mean over all of them.":
         _pairs,
-        "You return one number for each pair. Take the mean over all of them.",
-    ),
-    (
+    "You return one number for each pair, normal images first. Take the mean over all "
+    "of them.":
         lambda n, s: _pairs(n, s).T,
-        "You return one number for each pair, normal images first. Take the mean over all "
-        "of them.",
-    ),
-    (
+    "You return one number for each strange image. Take the mean over them as well.":
         lambda n, s: _pairs(n, s).mean(1),
-        "You return one number for each strange image. Take the mean over them as well.",
-    ),
-    (
+    "You compare the first with the first, the second with the second. Every normal "
+    "image must meet every strange one.":
         _in_order,
-        "You compare the first with the first, the second with the second. Every normal "
-        "image must meet every strange one.",
-    ),
-    (
+    "You divide by N squared. There are N times M pairs.":
         lambda n, s: _pairs(n, s).sum() / len(n) ** 2,
-        "You divide by N squared. There are N times M pairs.",
-    ),
-    (
+    "You divide by N + M. There are N times M pairs.":
         lambda n, s: _pairs(n, s).sum() / (len(n) + len(s)),
-        "You divide by N + M. There are N times M pairs.",
-    ),
-    (
+    "This is 2 AUROC - 1, which runs from -1 to 1 (the Gini coefficient). Return the "
+    "share of right pairs.":
         lambda n, s: 2 * _auroc(n, s) - 1,
-        "This is 2 AUROC - 1, which runs from -1 to 1 (the Gini coefficient). Return the "
-        "share of right pairs.",
-    ),
-    (
+    "This is in per cent. Return a share between 0 and 1.":
         lambda n, s: 100 * _auroc(n, s),
-        "This is in per cent. Return a share between 0 and 1.",
-    ),
-    (
+    "This is the difference of the means. AUROC looks only at which of two scores is "
+    "higher, not by how much.":
         lambda n, s: s.mean() - n.mean(),
-        "This is the difference of the means. AUROC looks only at which of two scores is "
-        "higher, not by how much.",
-    ),
-    (
+    "This is the accuracy at the best threshold. AUROC needs no threshold.":
         _best_accuracy,
-        "This is the accuracy at the best threshold. AUROC needs no threshold.",
+}
+# fmt: on
+
+
+_LIBRARY = {"roc_auc_score", "roc_curve", "auc", "mannwhitneyu", "auroc"}
+
+
+def _names_in(code: types.CodeType) -> set[str]:
+    inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
+    return set(code.co_names).union(*map(_names_in, inner))
+
+
+def _need_own_work(answer: Callable) -> None:
+    used = _names_in(answer.__code__) if hasattr(answer, "__code__") else set()
+    if found := sorted(used & _LIBRARY):
+        raise Wrong(
+            f"Your function calls `{found[0]}`, which does the whole exercise. Compare the "
+            "pairs yourself; two loops are fine."
+        )
+
+
+def _scores(count, other, step=0.0):
+    """Float scores; with a step they are rounded to multiples of it, so that some tie."""
+    normal, strange = torch.randn(count), torch.randn(other) + 0.7
+    if step:
+        normal, strange = ((t / step).round() * step for t in (normal, strange))
+    return normal, strange
+
+
+auroc_by_hand = declare(
+    "07.1 AUROC by hand",
+    "random scores with and without ties, of all sizes, close together, far apart, whole.",
+    Part(
+        right=_auroc,
+        cases=lambda: [
+            (torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 4.0])),
+            *[_scores(4 + i, 9 - i % 6, (0.0, 0.5, 0.25)[i % 3]) for i in range(12)],
+        ],
+        edges=lambda: {
+            "one normal image": _scores(1, 7),
+            "one strange image": _scores(7, 1),
+            "one image of each kind": (torch.tensor([2.0]), torch.tensor([1.0])),
+            "equal scores everywhere (0.5)": (torch.ones(3), torch.ones(4)),
+            "two groups that do not overlap (1.0)": (
+                torch.tensor([0.1, 0.2]),
+                torch.tensor([0.3, 0.4, 0.5]),
+            ),
+            "scores that differ by 0.001 only (no tie, not whole numbers)": (
+                1 + torch.arange(6.0).flip(0) / 1000,
+                1 + torch.arange(0.5, 5) / 1000,
+            ),
+            "negative scores": tuple(t - 50 for t in _scores(8, 5)),
+            "whole numbers as scores": (
+                torch.tensor([1.0, 2.0, 3.0, 3.0]),
+                torch.tensor([3.0, 2.0, 5.0]),
+            ),
+            "scores in the thousands": tuple(1000 * t for t in _scores(8, 5)),
+            "300 images of each kind": _scores(300, 310),
+            "one score that is infinite": (
+                torch.tensor([1.0, 2.0, 3.0]),
+                torch.tensor([2.5, torch.inf]),
+            ),
+        },
+        before=[_need_own_work],
+        wrong=AUROC_MISTAKES,
     ),
-]
+)
 
 
-@check("07.1 AUROC by hand")
-def auroc_by_hand(answer) -> str:
-    """answer(normal, strange) -> number."""
-    draw, cases = _generator(0), []
-    for i in range(CASES):
-        shift = (-0.8, 0.0, 1.5)[i % 3]
-        # Rounded, so that there are ties; sizes differ, so that swapped axes show.
-        normal, strange = draw(3 + i % 7), draw(12 + i % 5) + shift
-        cases.append(((2 * normal).round(), (2 * strange).round()))
-    compare(answer, _auroc, cases, AUROC_MISTAKES)
-    apart = (torch.tensor([1.0, 2.0]), torch.tensor([3.0]))
-    compare(answer, _auroc, [apart, apart[::-1], (apart[0], apart[0])])
-    return f"{CASES} random sets of scores with many ties, and the ends 0, 0.5 and 1."
+# 07.2
 
 
 def _decoder(weight, offset, shape):
@@ -139,12 +167,8 @@ def _decoder(weight, offset, shape):
     return decode
 
 
-def _kl_each(mu, logvar):
-    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
-
-
 def _kl(mu, logvar):
-    return _kl_each(mu, logvar).sum(1)
+    return kl_each(mu, logvar).sum(1)
 
 
 def _sample(mu, logvar, eps):
@@ -167,63 +191,41 @@ def _pixels(x, *_):
     return x[0].numel()
 
 
-SQUARED_MISTAKES = [
-    (
+# fmt: off
+SQUARED_MISTAKES = {
+    "The squared error has the wrong sign: a score is higher for stranger images.":
         then(_squared, torch.neg),
-        "The squared error has the wrong sign: a score is higher for stranger images.",
-    ),
-    (
+    "The squared error uses the sampled code. Decode the mean code: the same image "
+    "then always gets the same score.":
         lambda x, mu, lv, eps, decode: _squared(x, _sample(mu, lv, eps), lv, 0, decode),
-        "The squared error uses the sampled code. Decode the mean code: the same image "
-        "then always gets the same score.",
-    ),
-    (
+    "The squared error is a mean over the batch. Every image needs its own score, "
+    "shape (B,).":
         then(_squared, torch.mean),
-        "The squared error is a mean over the batch. Every image needs its own score, "
-        "shape (B,).",
-    ),
-    (
+    "The squared error is summed over the batch. Every image needs its own score, "
+    "shape (B,).":
         then(_squared, torch.sum),
-        "The squared error is summed over the batch. Every image needs its own score, "
-        "shape (B,).",
-    ),
-    (
+    "The squared error is a mean over pixels. Sum over them, as everywhere in this "
+    "course.":
         lambda *a: _squared(*a) / _pixels(*a),
-        "The squared error is a mean over pixels. Sum over them, as everywhere in this "
-        "course.",
-    ),
-    (
+    "The squared error is a mean over the batch and the pixels, one number in all. "
+    "Sum over pixels and keep one score for each image.":
         lambda *a: _squared(*a).mean() / _pixels(*a),
-        "The squared error is a mean over the batch and the pixels, one number in all. "
-        "Sum over pixels and keep one score for each image.",
-    ),
-    (
+    "The squared error has one number for each pixel. Sum over the pixels.":
         lambda x, mu, lv, eps, decode: (decode(mu).sigmoid() - x) ** 2,
-        "The squared error has one number for each pixel. Sum over the pixels.",
-    ),
-    (
+    "You compare logits with pixels. The picture is the sigmoid of the logits.":
         lambda x, mu, lv, eps, decode: ((decode(mu) - x) ** 2).flatten(1).sum(1),
-        "You compare logits with pixels. The picture is the sigmoid of the logits.",
-    ),
-    (
+    "This is the root of the squared error. Leave the root out.":
         then(_squared, torch.sqrt),
-        "This is the root of the squared error. Leave the root out.",
-    ),
-    (
+    "This is the absolute error. Square the differences.":
         lambda x, mu, lv, eps, decode: (
             (decode(mu).sigmoid() - x).abs().flatten(1).sum(1)
         ),
-        "This is the absolute error. Square the differences.",
-    ),
-    (
+    "The first score is the cross-entropy. Needed is the squared error.":
         lambda x, mu, lv, eps, decode: _nats(x, decode(mu)).sum(1),
-        "The first score is the cross-entropy. Needed is the squared error.",
-    ),
-    (
+    "The first score is -ELBO. Return the squared error first, then -ELBO.":
         _negative_elbo,
-        "The first score is -ELBO. Return the squared error first, then -ELBO.",
-    ),
-]
+}
+# fmt: on
 
 
 def _elbo_with(kl=_kl, code=_sample):
@@ -232,118 +234,182 @@ def _elbo_with(kl=_kl, code=_sample):
     )
 
 
-ELBO_MISTAKES = [
-    (
+# fmt: off
+ELBO_MISTAKES = {
+    "The second score is the ELBO itself, higher for more normal images. Return its "
+    "negative.":
         then(_negative_elbo, torch.neg),
-        "The second score is the ELBO itself, higher for more normal images. Return its "
-        "negative.",
-    ),
-    (
+    "-ELBO is computed with the mean code. That is no ELBO (lesson 04): decode the "
+    "sample.":
         _elbo_with(code=lambda mu, lv, eps: mu),
-        "-ELBO is computed with the mean code. That is no ELBO (lesson 04): decode the "
-        "sample.",
-    ),
-    (
+    "The KL is left out: this is the Bernoulli term alone.":
         _elbo_with(kl=lambda mu, lv: 0 * mu.sum(1)),
-        "The KL is left out: this is the Bernoulli term alone.",
-    ),
-    (
+    "This is the Bernoulli term of the mean code alone: decode the sample, and add "
+    "the KL.":
         _elbo_with(kl=lambda mu, lv: 0 * mu.sum(1), code=lambda mu, lv, eps: mu),
-        "This is the Bernoulli term of the mean code alone: decode the sample, and add "
-        "the KL.",
-    ),
-    (
+    "The KL is subtracted. In -ELBO both terms are costs: add it.":
         _elbo_with(kl=lambda mu, lv: -_kl(mu, lv)),
-        "The KL is subtracted. In -ELBO both terms are costs: add it.",
-    ),
-    (
+    "The Bernoulli term of -ELBO is a mean over pixels, the KL a sum: the KL then "
+    "weighs D times too much. Sum both.":
         lambda x, mu, lv, eps, decode: (
             _nats(x, decode(_sample(mu, lv, eps))).mean(1) + _kl(mu, lv)
         ),
-        "The Bernoulli term of -ELBO is a mean over pixels, the KL a sum: the KL then "
-        "weighs D times too much. Sum both.",
-    ),
-    (
+    "-ELBO is a mean over the batch, as in the loss. A score needs one number for "
+    "each image, shape (B,).":
         then(_negative_elbo, torch.mean),
-        "-ELBO is a mean over the batch, as in the loss. A score needs one number for "
-        "each image, shape (B,).",
-    ),
-    (
+    "-ELBO is summed over the batch. A score needs one number for each image, shape "
+    "(B,).":
         then(_negative_elbo, torch.sum),
-        "-ELBO is summed over the batch. A score needs one number for each image, shape "
-        "(B,).",
-    ),
-    (
+    "The KL in -ELBO is a mean over the batch: each image must pay its own.":
         lambda x, mu, lv, eps, decode: (
             _nats(x, decode(_sample(mu, lv, eps))).sum(1) + _kl(mu, lv).mean()
         ),
-        "The KL in -ELBO is a mean over the batch: each image must pay its own.",
-    ),
-    (
-        _elbo_with(kl=lambda mu, lv: _kl_each(mu, lv).mean(1)),
-        "The KL in -ELBO is a mean over the latent dimensions. Sum over them.",
-    ),
-    (
+    "The KL in -ELBO is a mean over the latent dimensions. Sum over them.":
+        _elbo_with(kl=lambda mu, lv: kl_each(mu, lv).mean(1)),
+    "The KL in -ELBO is twice as large as it should be: its one half is missing.":
         _elbo_with(kl=lambda mu, lv: 2 * _kl(mu, lv)),
-        "The KL in -ELBO is twice as large as it should be: its one half is missing.",
-    ),
-    (
+    "The sample of -ELBO is too wide or too narrow: exp(logvar) is the variance, and "
+    "sigma is exp(0.5 * logvar).":
         _elbo_with(code=lambda mu, lv, eps: mu + lv.exp() * eps),
-        "The sample of -ELBO is too wide or too narrow: exp(logvar) is the variance, and "
-        "sigma is exp(0.5 * logvar).",
-    ),
-    (
+    "The sample of -ELBO uses logvar as sigma. sigma is exp(0.5 * logvar).":
         _elbo_with(code=lambda mu, lv, eps: mu + lv * eps),
-        "The sample of -ELBO uses logvar as sigma. sigma is exp(0.5 * logvar).",
-    ),
-    (
+    "The sigmoid is applied twice in -ELBO: the function with logits has one inside.":
         lambda x, mu, lv, eps, decode: (
             _nats(x, decode(_sample(mu, lv, eps)).sigmoid()).sum(1) + _kl(mu, lv)
         ),
-        "The sigmoid is applied twice in -ELBO: the function with logits has one inside.",
-    ),
-    (
+    "The reconstruction in -ELBO is the squared error. Here the pixels are Bernoulli: "
+    "use the cross-entropy.":
         lambda x, mu, lv, eps, decode: (
             _squared(x, _sample(mu, lv, eps), lv, eps, decode) + _kl(mu, lv)
         ),
-        "The reconstruction in -ELBO is the squared error. Here the pixels are Bernoulli: "
-        "use the cross-entropy.",
-    ),
-    (
+    "The second score adds the KL to the squared error of the mean code. Needed is "
+    "the cross-entropy of the sample, plus the KL.":
         lambda x, mu, lv, eps, decode: _squared(x, mu, lv, eps, decode) + _kl(mu, lv),
-        "The second score adds the KL to the squared error of the mean code. Needed is the "
-        "cross-entropy of the sample, plus the KL.",
-    ),
-    (
+    "The second score is the KL alone. Add the Bernoulli term.":
         lambda x, mu, lv, eps, decode: _kl(mu, lv),
-        "The second score is the KL alone. Add the Bernoulli term.",
-    ),
-]
+}
+# fmt: on
 
 
-@check("07.2 two scores")
-def two_scores(answer) -> str:
-    """answer(x, mu, logvar, eps, decode) -> squared error (B,), -ELBO (B,)."""
-    draw, cases = _generator(1), []
-    for i in range(CASES):
-        b, z, shape = 2 + i % 5, 2 + i % 4, (1 + i % 2, 3, 4)
-        x = draw(b, *shape).sigmoid()
-        decode = _decoder(draw(math.prod(shape), z), draw(math.prod(shape)), shape)
-        cases.append((x, draw(b, z), draw(b, z), draw(b, z), decode))
-    result = answer(*cases[0])
+def _model(size, latents, channels, spread=1.0):
+    """A batch, codes and a linear decoder: the arguments of the exercise."""
+    shape = (channels, 3, 4)
+    weight = torch.randn(12 * channels, latents) / spread
+    codes = spread * torch.randn(size, latents), torch.randn(size, latents)
+    noise = torch.randn(size, latents)
+    decode = _decoder(weight, torch.randn(12 * channels), shape)
+    return torch.rand(size, *shape), *codes, noise, decode
+
+
+def _sure(logit, pixel):
+    """Two images of four pixels that the decoder is sure about; one latent says nothing."""
+    decode = _decoder(torch.zeros(4, 1), torch.full((4,), logit), (1, 2, 2))
+    return (
+        torch.full((2, 1, 2, 2), pixel),
+        *(torch.zeros(2, 1) for _ in range(3)),
+        decode,
+    )
+
+
+def _codes(mu, logvar):
+    x, a, b, eps, decode = _model(2, 2, 1, spread=1e3)
+    return x, torch.full_like(a, mu), torch.full_like(b, logvar), eps, decode
+
+
+def _score_cases():
+    tiny = _decoder(torch.tensor([[1.0], [2.0]]), torch.zeros(2), (1, 1, 2))
+    x = torch.tensor([[[[1.0, 0.0]]], [[[0.0, 0.0]]]])
+    first = (
+        x,
+        torch.tensor([[0.5], [0.0]]),
+        torch.tensor([[0.0], [-1.0]]),
+        torch.tensor([[1.0], [-1.0]]),
+        tiny,
+    )
+    return [first, *[_model(2 + i % 5, 2 + i % 4, 1 + i % 3) for i in range(10)]]
+
+
+def _score_edges():
+    sure = " (log of a probability that was rounded to 0 or 1, or clamped?)"
+    return {
+        "one image in the batch": _model(1, 3, 1),
+        "a single latent": _model(4, 1, 1),
+        "one image, one latent": _model(1, 1, 1),
+        "three channels": _model(3, 2, 3),
+        f"sure logits of 20 for white pixels{sure}": _sure(20.0, 1.0),
+        f"sure logits of -20 for black pixels{sure}": _sure(-20.0, 0.0),
+        f"sure logits of 60 for black pixels{sure}": _sure(60.0, 0.0),
+        "very wide codes, logvar = 12 (is something clamped?)": _codes(0.0, 12.0),
+        "very narrow codes, logvar = -25 (is something clamped?)": _codes(0.0, -25.0),
+        "means far from 0": _codes(40.0, 0.0),
+        "a batch of 128 images": _model(128, 2, 1),
+    }
+
+
+def _need_two_scores(answer) -> None:
+    case = _model(3, 2, 1)
+    result = call(answer, case, 0)
     if not isinstance(result, tuple | list) or len(result) != 2:
         raise Wrong(
             "Return two things, the squared error and -ELBO, in this order, one tensor "
             "(B,) each."
         )
-    first, second = (evaluate(answer, cases[0], False, seed) for seed in (0, 1))
-    if not close(first, second):
+    if not close(parts(result), parts(call(answer, case, 1)), nan_is_nan=True):
         raise Wrong(
             "Two calls with the same input differ: you draw noise of your own. Use `eps`."
         )
-    compare(lambda *a: answer(*a)[0], _squared, cases, SQUARED_MISTAKES)
-    compare(lambda *a: answer(*a)[1], _negative_elbo, cases, ELBO_MISTAKES)
-    return f"{CASES} random models and batches: codes, signs and reductions."
+
+
+def _score(place: int) -> Callable:
+    """One of the two scores of an answer."""
+
+    def pick(answer):
+        return lambda x, mu, logvar, eps, decode: answer(x, mu, logvar, eps, decode)[
+            place
+        ]
+
+    return pick
+
+
+def _both(score: Callable) -> Callable:
+    """An answer that returns one score in both places: only one of them is looked at."""
+    return then(score, lambda r: (r, r))
+
+
+def _table(mistakes: dict) -> dict:
+    return {sentence: _both(score) for sentence, score in mistakes.items()}
+
+
+two_scores = declare(
+    "07.2 two scores",
+    "random models and batches, sure logits, wide codes: codes, signs and reductions.",
+    Part(
+        right=_both(_squared),
+        cases=_score_cases,
+        edges=_score_edges,
+        adapt=_score(0),
+        before=[_need_two_scores],
+        wrong=_table(SQUARED_MISTAKES | {SQUEEZED: then(_squared, torch.squeeze)}),
+    ),
+    Part(
+        right=_both(_negative_elbo),
+        cases=_score_cases,
+        edges=_score_edges,
+        adapt=_score(1),
+        wrong=_table(
+            ELBO_MISTAKES
+            | {
+                f"In -ELBO: {sentence}": _elbo_with(kl=formula)
+                for sentence, formula in kl_formulas(lambda each: each.sum(1)).items()
+                if "gradient" not in sentence and "twice as large" not in sentence
+            }
+            | {SQUEEZED: then(_negative_elbo, torch.squeeze)}
+        ),
+    ),
+)
+
+
+# 07.3
 
 
 def _f1_threshold(test, strange):
@@ -354,6 +420,13 @@ def _f1_threshold(test, strange):
     return limits[f1.argmax()]
 
 
+def _youden_threshold(test, strange):
+    limits = test.sort().values
+    hits = torch.stack([(test[strange] > t).float().mean() for t in limits])
+    alarms = torch.stack([(test[~strange] > t).float().mean() for t in limits])
+    return limits[(hits - alarms).argmax()]
+
+
 def _near(value, wanted, scores):
     """True when at most two of the scores lie between value and wanted."""
     low, high = min(value, wanted), max(value, wanted)
@@ -361,133 +434,174 @@ def _near(value, wanted, scores):
 
 
 # Each: what a mistaken answer would give, from (validation, test, strange, rate).
-THRESHOLD_MISTAKES = [
-    (
+# fmt: off
+THRESHOLD_MISTAKES = {
+    "The quantile is on the wrong side: a share of 1 - rate of the normal images "
+    "scores above your threshold. High scores raise alarms, so the quantile is at 1 - "
+    "rate.":
         lambda v, t, s, r: v.quantile(r),
-        "The quantile is on the wrong side: a share of 1 - rate of the normal images "
-        "scores above your threshold. High scores raise alarms, so the quantile is at "
-        "1 - rate.",
-    ),
-    (
+    "You chose the threshold on the normal test images. The false-alarm rate on the "
+    "test set is then what you asked for by construction, and tells nothing.":
         lambda v, t, s, r: t[~s].quantile(1 - r),
-        "You chose the threshold on the normal test images. The false-alarm rate on the "
-        "test set is then what you asked for by construction, and tells nothing.",
-    ),
-    (
+    "You chose the threshold on the whole test set, strange images included. Use the "
+    "validation scores.":
         lambda v, t, s, r: t.quantile(1 - r),
-        "You chose the threshold on the whole test set, strange images included. Use the "
-        "validation scores.",
-    ),
-    (
+    "You put validation and test scores together. Only the validation scores may be "
+    "used.":
         lambda v, t, s, r: torch.cat([v, t]).quantile(1 - r),
-        "You put validation and test scores together. Only the validation scores may be "
-        "used.",
-    ),
-    (
+    "You added the normal test images to the validation scores. Test images are for "
+    "the report only.":
         lambda v, t, s, r: torch.cat([v, t[~s]]).quantile(1 - r),
-        "You added the normal test images to the validation scores. Test images are for "
-        "the report only.",
-    ),
-    (
+    "Your threshold fits the strange images: it misses a share `rate` of them. The "
+    "false-alarm rate is about normal images, and strange ones are not known yet.":
         lambda v, t, s, r: t[s].quantile(r),
-        "Your threshold fits the strange images: it misses a share `rate` of them. The "
-        "false-alarm rate is about normal images, and strange ones are not known yet.",
-    ),
-    (
+    "Your threshold is a high quantile of the strange images' scores: nearly all of "
+    "them would be missed. Use the normal validation scores.":
         lambda v, t, s, r: t[s].quantile(1 - r),
-        "Your threshold is a high quantile of the strange images' scores: nearly all of "
-        "them would be missed. Use the normal validation scores.",
-    ),
-    (
+    "This is the threshold of the best F1 on the test set. It flatters, and it needs "
+    "strange images.":
         lambda v, t, s, r: _f1_threshold(t, s),
-        "This is the threshold of the best F1 on the test set. It flatters, and it needs "
-        "strange images.",
-    ),
-    (
+    "This is the threshold at which the ROC curve of the test set is farthest from the "
+    "diagonal (Youden). It needs strange images, and it flatters.":
+        lambda v, t, s, r: _youden_threshold(t, s),
+    "This is the largest validation score, whatever the rate. Accept a share `rate` "
+    "of false alarms.":
         lambda v, t, s, r: v.max(),
-        "This is the largest validation score, whatever the rate. Accept a share `rate` "
-        "of false alarms.",
-    ),
-    (
+    "Your threshold does not depend on `rate`: 0.05 is built in.":
         lambda v, t, s, r: v.quantile(0.95),
-        "Your threshold does not depend on `rate`: 0.05 is built in.",
-    ),
-    (
+    "You use half the rate, as for a test with two sides. Only high scores raise "
+    "alarms.":
         lambda v, t, s, r: v.quantile(1 - r / 2),
-        "You use half the rate, as for a test with two sides. Only high scores raise "
-        "alarms.",
-    ),
-    (
+    "Mean plus two standard deviations assumes scores with a Gaussian distribution, "
+    "and ignores `rate`. Use a quantile.":
         lambda v, t, s, r: v.mean() + 2 * v.std(),
-        "Mean plus two standard deviations assumes scores with a Gaussian distribution, "
-        "and ignores `rate`. Use a quantile.",
-    ),
-    (
+    "Mean plus three standard deviations assumes scores with a Gaussian distribution, "
+    "and ignores `rate`. Use a quantile.":
         lambda v, t, s, r: v.mean() + 3 * v.std(),
-        "Mean plus three standard deviations assumes scores with a Gaussian distribution, "
-        "and ignores `rate`. Use a quantile.",
-    ),
-    (
+    "This is the quantile of a Gaussian with the mean and spread of the scores. "
+    "Scores are rarely Gaussian: use the quantile of the scores themselves.":
         lambda v, t, s, r: (
             v.mean() + v.std() * math.sqrt(2) * torch.erfinv(torch.tensor(1 - 2 * r))
         ),
-        "This is the quantile of a Gaussian with the mean and spread of the scores. "
-        "Scores are rarely Gaussian: use the quantile of the scores themselves.",
-    ),
-    (
+    "This is the place in the sorted scores. Return the score in that place.":
         lambda v, t, s, r: torch.tensor(math.ceil((len(v) + 1) * (1 - r)) - 1.0),
-        "This is the place in the sorted scores. Return the score in that place.",
-    ),
-]
+}
+# fmt: on
+
+
+def _skewed(count, rate, other=90, strange=60):
+    """Skewed scores, as squared errors are; the test source is a little different."""
+    usual, odd = torch.randn(other).exp() * 1.5 + 0.5, torch.randn(strange).exp() + 2
+    labels = torch.cat([torch.zeros(other), torch.ones(strange)]).bool()
+    return torch.randn(count).exp(), torch.cat([usual, odd]), labels, rate
+
+
+_RATES = (0.05, 0.1, 0.2, 0.02)
 
 
 def _threshold_cases() -> list[tuple]:
-    draw, found = _generator(2), []
-    for i in range(CASES):
-        n, m, k = 100 + 7 * i, 90 + 5 * i, 60 + 3 * i
-        # Skewed, as squared errors are; the test source is a little different.
-        usual, strange = draw(m).exp() * 1.5 + 0.5, draw(k).exp() + 2
-        labels = torch.cat([torch.zeros(m), torch.ones(k)]).bool()
-        rate = (0.05, 0.1, 0.2, 0.02)[i % 4]
-        found.append((draw(n).exp(), torch.cat([usual, strange]), labels, rate))
-    return found
+    cases = [
+        _skewed(100 + 7 * i, _RATES[i % 4], 90 + 5 * i, (60, 8)[i % 2])
+        for i in range(12)
+    ]
+    few = [
+        (19, 0.05),
+        (39, 0.05),
+        (3000, 0.001),
+        (2000, 0.005),
+        (64, 0.5),
+        (800, 0.025),
+    ]
+    cases += [_skewed(count, rate) for count, rate in few]
+    low, test, labels, rate = _skewed(300, 0.1)
+    cases.append((low - 50, test - 50, labels, rate))  # scores may be negative
+    cases.append(((4 * low).round() / 4, test, labels, rate))  # and equal
+    return cases
 
 
-@check("07.3 threshold for a false-alarm rate")
-def alarm_threshold(answer) -> str:
-    """answer(validation, test, test_is_strange, rate) -> number."""
-    cases, got = _threshold_cases(), []
+def _measured_thresholds(answer) -> types.SimpleNamespace:
+    """The thresholds of an answer, whether they fit, and whether the test moves them."""
+    torch.manual_seed(2)
+    cases, values = _threshold_cases(), []
     for number, case in enumerate(cases):
-        result = evaluate(answer, case, False, number)
-        value = result.get("result")
-        if value is None or value.numel() != 1:
-            shape = "several things" if value is None else f"shape {tuple(value.shape)}"
-            raise Wrong(f"Return one number, the threshold; you returned {shape}.")
-        got.append(value.double().item())
-
-    def fits(value, validation, rate):
-        above = (validation > value).double().mean().item()
-        return abs(above - rate) <= 2 / len(validation)
-
-    if not all(fits(g, c[0], c[3]) for g, c in zip(got, cases, strict=True)):
-        for mistake, diagnosis in THRESHOLD_MISTAKES:
-            if all(
-                _near(g, float(mistake(*c)), torch.cat(c[:2]))
-                for g, c in zip(got, cases, strict=True)
-            ):
-                raise Wrong(diagnosis)
-        value, case = got[0], cases[0]
-        above = (case[0] > value).double().mean().item()
-        raise Wrong(
-            f"For a rate of {case[3]:.0%}, {above:.1%} of the normal validation scores "
-            "lie above your threshold. None of the usual mistakes gives this; try it on "
-            "the scores 1, 2, ..., 100."
-        )
-    for value, (validation, test, labels, rate) in zip(got, cases, strict=True):
-        moved = parts(answer(validation.clone(), test + 5, labels, rate))["result"]
-        if not math.isclose(moved.double().item(), value, rel_tol=1e-6):
-            raise Wrong(
-                "The rate is right, but the threshold changes when the test scores "
-                "change. It must not know them."
+        result = parts(call(answer, case, number)).get("result")
+        if result is None or result.numel() != 1:
+            shape = (
+                "several things" if result is None else f"shape {tuple(result.shape)}"
             )
-    return f"{CASES} random sets of skewed scores, rates from 2 % to 20 %."
+            raise Wrong(f"Return one number, the threshold; you returned {shape}.")
+        values.append(result.double().item())
+    misses = [i for i, v in enumerate(values) if not _fits(v, cases[i][0], cases[i][3])]
+    moved = []
+    for number, (v, test, labels, rate) in enumerate(cases[:12]):
+        again = parts(call(answer, (v, test + 5, labels, rate), number))["result"]
+        moved.append(
+            not math.isclose(again.double().item(), values[number], rel_tol=1e-6)
+        )
+    return types.SimpleNamespace(cases=cases, values=values, misses=misses, moved=moved)
+
+
+def _fits(value, validation, rate) -> bool:
+    """The share above is the rate, up to two images; equal scores count on both sides."""
+    slack = 2 / len(validation)
+    above = (validation > value).double().mean().item()
+    below = validation[validation <= value]
+    at_least = below.max() if len(below) else validation.min()
+    from_it = (validation >= at_least).double().mean().item()
+    return above <= rate + slack and from_it >= rate - slack
+
+
+def _as(mistake) -> Callable:
+    def shows(seen) -> bool:
+        return bool(seen.misses) and all(
+            _near(value, float(mistake(*case)), torch.cat(case[:2]))
+            for value, case in zip(seen.values[:12], seen.cases, strict=False)
+        )
+
+    return shows
+
+
+def _first_miss(seen) -> str:
+    validation, _, _, rate = seen.cases[seen.misses[0]]
+    above = (validation > seen.values[seen.misses[0]]).double().mean().item()
+    return (
+        f"For a rate of {rate:.1%} and {len(validation)} validation scores, {above:.1%} of "
+        "them lie above your threshold, and this in none of the usual ways; try it on the "
+        "scores 1, 2, ..., 100."
+    )
+
+
+def _right_threshold(validation, test, test_is_strange, rate):
+    place = math.ceil((len(validation) + 1) * (1 - rate))
+    return validation.sort().values[min(place, len(validation)) - 1]
+
+
+def _peeking(validation, test, test_is_strange, rate):
+    return (
+        _right_threshold(validation, test, test_is_strange, rate) + 1e-4 * test.mean()
+    )
+
+
+alarm_threshold = declare(
+    "07.3 threshold for a false-alarm rate",
+    "random sets of skewed scores, few and many, with ties, rates from 0.1 % to 50 %.",
+    Symptoms(
+        right=_right_threshold,
+        measure=_measured_thresholds,
+        table=[
+            *[Symptom(s, _as(m), m) for s, m in THRESHOLD_MISTAKES.items()],
+            Symptom(
+                _first_miss,
+                lambda seen: bool(seen.misses),
+                lambda v, t, s, r: v.median() + r,
+            ),
+            Symptom(
+                "The rate is right, but the threshold changes when the test scores "
+                "change. It must not know them.",
+                lambda seen: any(seen.moved),
+                _peeking,
+            ),
+        ],
+        fine=lambda seen: not seen.misses and not any(seen.moved),
+    ),
+)

@@ -1,0 +1,165 @@
+"""From a lesson's source to the inputs of its two notebooks."""
+
+import hashlib
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parents[2]
+LESSONS, NOTEBOOKS = ROOT / "lessons", ROOT / "notebooks"
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+PATIENCE = "*The next cell takes about {seconds} s on two CPU cores.*"
+KERNEL = {
+    "display_name": "Python 3 (ipykernel)",
+    "language": "python",
+    "name": "python3",
+}
+
+
+def course() -> dict:
+    """lessons/course.toml, with the repository's address and the minutes of everything.
+
+    Run times are measured (timings.json); minutes of exercises are the sum of what the
+    labels of the core exercises say.
+    """
+    table = tomllib.loads((LESSONS / "course.toml").read_text(encoding="utf-8"))
+    timings = (LESSONS / "timings.json").read_text(encoding="utf-8")
+    table["timings"] = json.loads(timings)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    table["repository"] = project["project"]["urls"]["Repository"]
+    table["branch"] = project["tool"]["vae-course"]["branch"]
+    for lesson in table["lesson"]:
+        text = (LESSONS / f"{lesson['stem']}.py").read_text(encoding="utf-8")
+        minutes = re.findall(r"^# \*core, \w+, (\d+) minutes\*$", text, re.MULTILINE)
+        lesson["exercise_minutes"] = sum(map(int, minutes))
+    return table
+
+
+def links(table: dict, path: str) -> dict[str, str]:
+    """Addresses that open a notebook on Colab and on Binder."""
+    slug = table["repository"].removeprefix("https://github.com/")
+    branch = table["branch"]
+    colab = f"https://colab.research.google.com/github/{slug}/blob/{branch}/{path}"
+    binder = f"https://mybinder.org/v2/gh/{slug}/{branch}?urlpath=lab/tree/{path}"
+    return {"colab": colab, "binder": binder}
+
+
+def chosen(table: dict, numbers: list[str]) -> list[dict]:
+    """The lessons of the course with these numbers; all if none is given."""
+    return [
+        lesson
+        for lesson in table["lesson"]
+        if not numbers or lesson["stem"][:2] in numbers
+    ]
+
+
+def target(lesson: dict, solved: bool) -> Path:
+    """Where a built notebook lies."""
+    folder = NOTEBOOKS / "solutions" if solved else NOTEBOOKS
+    return folder / f"{lesson['stem']}.ipynb"
+
+
+def setup_cell(table: dict) -> str:
+    """The first code cell of every notebook: lessons/setup_cell.py, with the address."""
+    text = (LESSONS / "setup_cell.py").read_text(encoding="utf-8").strip()
+    text = text.replace("@REPOSITORY@", table["repository"])
+    return text.replace("@BRANCH@", table["branch"])
+
+
+def _header(lesson: dict, table: dict, solved: bool) -> str:
+    stem = lesson["stem"]
+    folder = "notebooks/solutions" if solved else "notebooks"
+    address = links(table, f"{folder}/{stem}.ipynb")
+    twin = f"../{stem}.ipynb" if solved else f"solutions/{stem}.ipynb"
+    needs = ", ".join(f"lesson {n}" for n in lesson["needs"]) or "nothing before it"
+    return (
+        f"[Open in Colab]({address['colab']}) · [Open in Binder]({address['binder']}) · "
+        f"[{'without' if solved else 'with'} solutions]({twin})\n\n"
+        f"**You need:** {needs}. **Reading:** about {lesson['read']} minutes. "
+        f"**Exercises:** about {lesson['exercise_minutes']} minutes."
+    )
+
+
+def _footer(lesson: dict, table: dict) -> str:
+    stems = [other["stem"] for other in table["lesson"]]
+    after = stems[stems.index(lesson["stem"]) + 1 :][:1]
+    onward = (
+        f"**Next:** [{after[0].replace('_', ' ')}]({after[0]}.ipynb). " if after else ""
+    )
+    return (
+        f"---\n\n{onward}Text and figures: CC BY 4.0; code: BSD-3-Clause. This notebook "
+        f"is built from `lessons/{lesson['stem']}.py`; edit that file, not this one."
+    )
+
+
+def to_stub(source: str) -> str:
+    """Replace every marked solution by a line that raises NotImplementedError."""
+    lines, inside = [], False
+    for line in source.splitlines():
+        if BEGIN in line:
+            indent = line[: len(line) - len(line.lstrip())]
+            lines += [f"{indent}# YOUR CODE HERE", f"{indent}raise NotImplementedError"]
+            inside = True
+        elif END in line:
+            inside = False
+        elif not inside:
+            lines.append(line)
+    if inside:
+        raise ValueError(f"{BEGIN} without {END}:\n{source}")
+    return "\n".join(lines)
+
+
+def to_solved(source: str) -> str:
+    """Leave the solution, take out its markers."""
+    lines = source.splitlines()
+    return "\n".join(line for line in lines if BEGIN not in line and END not in line)
+
+
+def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
+    """The inputs of one notebook, without outputs."""
+    source = jupytext.read(LESSONS / f"{lesson['stem']}.py")
+    cells = source.cells
+    title, rest = cells[0].source.split("\n", 1)
+    cells[0].source = f"{title}\n\n{_header(lesson, table, solved)}\n\n{rest.strip()}"
+    setup = nbformat.v4.new_code_cell(setup_cell(table))
+    setup.metadata["tags"] = ["setup"]
+    cells.insert(1, setup)
+    cells.append(nbformat.v4.new_markdown_cell(_footer(lesson, table)))
+    seen: dict[str, int] = {}
+    timed = []
+    for cell in cells:
+        if cell.cell_type == "code":
+            cell.source = (to_solved if solved else to_stub)(cell.source)
+            cell.outputs, cell.execution_count = [], None
+        text = f"{cell.cell_type}\n{cell.source}"
+        key = hashlib.sha256(text.encode()).hexdigest()[:12]
+        seen[key] = seen.get(key, -1) + 1
+        cell.id = key + (f"-{seen[key]}" if seen[key] else "")
+        cell.metadata = NotebookNode(
+            {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
+        )
+        seconds = table["timings"].get(lesson["stem"], {}).get("cells", {}).get(cell.id)
+        if seconds:
+            notice = nbformat.v4.new_markdown_cell(PATIENCE.format(seconds=seconds))
+            notice.id = f"time-{cell.id}"
+            timed.append(notice)
+        timed.append(cell)
+    book = nbformat.v4.new_notebook(cells=timed)
+    book.nbformat_minor = 5
+    book.metadata = NotebookNode({"kernelspec": KERNEL})
+    return book
+
+
+def inputs(book: NotebookNode) -> list[list[str]]:
+    """What a learner or an author can edit: kind and text of every cell."""
+    return [[cell.cell_type, cell.source] for cell in book.cells]
+
+
+def code_cells(book: NotebookNode) -> list[NotebookNode]:
+    """The code cells of a notebook."""
+    return [cell for cell in book.cells if cell.cell_type == "code"]

@@ -1,0 +1,106 @@
+"""What may be published: clean outputs, figures in files, the README's table."""
+
+import base64
+import io
+import json
+import re
+
+from nbformat import NotebookNode
+from PIL import Image
+
+from builder.notebook import LESSONS, ROOT, links
+
+SIZE_LIMIT = 600 * 1024
+WIDGET = "application/vnd.jupyter.widget-view+json"
+COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+BINDER_BADGE = "https://mybinder.org/badge_logo.svg"
+
+
+def smaller(png: str) -> str:
+    """Base64 PNG -> the same picture with a palette of 256 colours, if that is smaller."""
+    buffer = io.BytesIO()
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    picture = picture.quantize(256, dither=Image.Dither.NONE)
+    picture.save(buffer, format="png", optimize=True)
+    return min(base64.b64encode(buffer.getvalue()).decode(), png, key=len)
+
+
+def clean(book: NotebookNode) -> None:
+    """Take out of the outputs what only a running kernel can use, and timestamps."""
+    book.metadata.pop("widgets", None)
+    book.metadata.pop("language_info", None)
+    for cell in book.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    output.data["image/png"] = smaller(output.data["image/png"])
+
+
+def complaints(book: NotebookNode) -> list[str]:
+    """What must not stand in a published notebook: warnings, paths, missed bands."""
+    found = []
+    for cell in book.cells:
+        for output in cell.get("outputs", []):
+            text = json.dumps(output.get("data", output.get("text", "")))
+            about = output.get("metadata", {}).get("image/png", {}).get("alt", "")
+            if "image/png" in output.get("data", {}) and len(about) < 10:
+                found.append(f"a figure without words, after: {cell.source[:200]}")
+            if output.output_type == "stream" and output.name == "stderr":
+                found.append(f"something on stderr: {output.text.strip()[:200]}")
+            if str(ROOT) in text or re.search(r"/(home|Users|root|tmp)/\w", text):
+                found.append(f"a path of this machine: {text[:200]}")
+            if "outside the band" in text:
+                found.append(f"a number outside its band: {text[:300]}")
+    return found
+
+
+def save_figures(book: NotebookNode) -> None:
+    """Write the figures of cells tagged "figure:NAME" to figures/NAME.png."""
+    for cell in book.cells:
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith("figure:"):
+                pictures = [o.data["image/png"] for o in cell.outputs if "data" in o]
+                path = ROOT / "figures" / f"{tag.removeprefix('figure:')}.png"
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(base64.b64decode(pictures[0]))
+
+
+def readme_table(table: dict) -> str:
+    """The README's table of lessons, with the measured minutes."""
+    rows = [
+        "| Lesson | The question | Read | Run | Exercises | Open |",
+        "|---|---|---|---|---|---|",
+    ]
+    for lesson in table["lesson"]:
+        stem = lesson["stem"]
+        address = links(table, f"notebooks/{stem}.ipynb")
+        text = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
+        count = len(re.findall(r"^# #+ Exercise", text, re.MULTILINE))
+        seconds = table["timings"].get(stem, {}).get("total", 0)
+        run = f"{max(1, round(seconds / 60))} min" if seconds > 50 else f"{seconds} s"
+        badges = (
+            f"[![Open in Colab]({COLAB_BADGE})]({address['colab']}) "
+            f"[![Open in Binder]({BINDER_BADGE})]({address['binder']})"
+        )
+        rows.append(
+            f"| [{stem[:2]}](notebooks/{stem}.ipynb) | {lesson['question']} | "
+            f"{lesson['read']} min | {run} | {count} ({lesson['exercise_minutes']} min) | "
+            f"{badges} |"
+        )
+    return "\n".join(rows)
+
+
+def update_readme(table: dict) -> None:
+    """Put the table of lessons between its two marks in the README."""
+    path = ROOT / "README.md"
+    old = path.read_text(encoding="utf-8")
+    new = re.sub(
+        r"(<!-- lessons -->\n).*?(<!-- /lessons -->)",
+        lambda match: f"{match[1]}{readme_table(table)}\n{match[2]}",
+        old,
+        flags=re.DOTALL,
+    )
+    if new != old:
+        path.write_text(new, encoding="utf-8")
