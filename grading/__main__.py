@@ -1,5 +1,6 @@
 """python -m grading assignment LESSON ... | grade SUBMISSIONS ...; --help tells more."""
 
+import importlib
 import sys
 
 USAGE = """\
@@ -14,13 +15,18 @@ def main(arguments: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     command, *rest = arguments or [""]
-    if command == "assignment":
-        from grading import assignment as program
-    elif command == "grade":
-        from grading import grade as program
-    else:
+    if command not in ("assignment", "grade"):
         print(USAGE)
         return 0 if command in ("-h", "--help") else 2
+    try:
+        program = importlib.import_module(f"grading.{command}")
+    except ModuleNotFoundError as error:
+        print(
+            f"{error.name} is missing here. `make assignment` and `make grade` use an "
+            "environment that has it; elsewhere: pip install -e '.[grade]'",
+            file=sys.stderr,
+        )
+        return 2
     return program.main(rest)
 
 

@@ -166,3 +166,15 @@ def test_an_overlay_that_cannot_be_used_is_named(text, words, tmp_path, monkeypa
     path.write_bytes(text)
     with pytest.raises(ValueError, match=f"mine.py {words}|mine.py stops.*{words}"):
         making.load_overlay(path)
+
+
+def test_the_command_explains_itself(capsys, monkeypatch):
+    from grading.__main__ import main
+
+    assert main([]) == 2 and main(["--help"]) == 0
+    assert "python -m grading grade SUBMISSIONS" in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    for name in ("grading.run", "grading.grade"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert main(["grade", "x"]) == 2
+    assert "psutil is missing here" in capsys.readouterr().err
