@@ -86,24 +86,33 @@ BRANCH ?= main
 fork: ready ## REPOSITORY=https://github.com/YOU/NAME: point all links to your fork
 	$(BIN)/python tools/set_repository.py $(REPOSITORY) --branch $(BRANCH)
 
-assignment: $(VENV)/.grade ## LESSON=03: make an nbgrader assignment (see instructor/grading.md)
+# Grading has an environment of its own: learners need nothing of nbgrader.
+GRADE ?= .venv-grade
+$(GRADE)/.grade $(GRADE)/.hub: BIN := $(GRADE)/bin
+
+assignment: $(GRADE)/.grade ## LESSON=03: make an nbgrader assignment (see instructor/grading.md)
 	@test -n "$(LESSON)" || { echo "Say which lesson: make assignment LESSON=03"; exit 2; }
-	$(BIN)/python tools/make_assignment.py $(LESSON) $(ARGS)
+	$(GRADE)/bin/python -m grading assignment $(LESSON) $(ARGS)
 
-grade: $(VENV)/.grade ## SUBMISSIONS=FOLDER: grade a class
+grade: $(GRADE)/.grade ## SUBMISSIONS=FOLDER: grade a class
 	@test -n "$(SUBMISSIONS)" || { echo "Say which folder: make grade SUBMISSIONS=../handed_in"; exit 2; }
-	OMP_NUM_THREADS=1 $(BIN)/python tools/grade.py $(SUBMISSIONS) $(ARGS)
+	OMP_NUM_THREADS=1 $(GRADE)/bin/python -m grading grade "$(SUBMISSIONS)" $(ARGS)
 
-test-grading: $(VENV)/.grade ## grade a simulated class (long; the hub needs configurable-http-proxy)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -p no:nbval tests/grading $(ARGS)
+test-grading: $(GRADE)/.hub ## grade a simulated class (long; the hub needs configurable-http-proxy)
+	OMP_NUM_THREADS=1 $(GRADE)/bin/python -m pytest -q -p no:nbval tests/grading/with_nbgrader $(ARGS)
 
-$(VENV)/.grade: $(VENV)/.ready
-	$(call install,-e '.[test$(comma)grade]' jupyterhub)
+$(GRADE)/.grade: pyproject.toml
+	@$(MAKE) --no-print-directory VENV=$(GRADE) ready
+	@$(call install,-e '.[test$(comma)grade]')
+	@touch $@
+
+$(GRADE)/.hub: $(GRADE)/.grade
+	@$(call install,-e '.[test$(comma)grade$(comma)hub]')
 	@touch $@
 
 lint: ready ## check and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove the environment
-	rm -rf $(VENV)
+clean: ## remove the environments
+	rm -rf $(VENV) $(GRADE)

@@ -4,7 +4,8 @@ import random
 
 import torch
 import torch.nn.functional as F
-from _grading_variants import Variant
+
+from grading.variants import Variant
 
 # name, words, sigma from the parameter, the same as code of the key
 SPREADS = [
@@ -54,46 +55,35 @@ def draw_code(mu, {word}, eps):
     def right(mu, r, eps):
         return mu + heat * sigma(r) * eps
 
-    mistakes = [
-        (
-            lambda mu, r, eps: mu + torch.exp(0.5 * r) * eps,
-            "This is the sample of the lesson, for logvar. Read what the second input is.",
+    wrong = {
+        "This is the sample of the lesson, for logvar. Read what the second input is.": lambda mu, r, eps: (
+            mu + torch.exp(0.5 * r) * eps
         ),
-        (
-            lambda mu, r, eps: mu + heat * torch.exp(0.5 * r) * eps,
-            f"You treat {word} as logvar. Read what the second input is.",
+        f"You treat {word} as logvar. Read what the second input is.": lambda mu, r, eps: (
+            mu + heat * torch.exp(0.5 * r) * eps
         ),
-        (
-            lambda mu, r, eps: mu + sigma(r) * eps,
-            "The temperature is missing.",
+        "The temperature is missing.": lambda mu, r, eps: mu + sigma(r) * eps,
+        "You divide by the temperature; it multiplies the noise.": lambda mu, r, eps: (
+            mu + sigma(r) * eps / heat
         ),
-        (
-            lambda mu, r, eps: mu + sigma(r) * eps / heat,
-            "You divide by the temperature; it multiplies the noise.",
+        "The temperature multiplies mu as well. It belongs to the noise.": lambda mu, r, eps: (
+            heat * (mu + sigma(r) * eps)
         ),
-        (
-            lambda mu, r, eps: heat * (mu + sigma(r) * eps),
-            "The temperature multiplies mu as well. It belongs to the noise.",
+        "You use the variance as standard deviation.": lambda mu, r, eps: (
+            mu + heat * sigma(r) ** 2 * eps
         ),
-        (
-            lambda mu, r, eps: mu + heat * sigma(r) ** 2 * eps,
-            "You use the variance as standard deviation.",
+        f"You use {word} itself as sigma.": lambda mu, r, eps: mu + heat * r * eps,
+        "mu is missing.": lambda mu, r, eps: heat * sigma(r) * eps,
+        "The noise is subtracted: z = mu + noise.": lambda mu, r, eps: (
+            mu - heat * sigma(r) * eps
         ),
-        (lambda mu, r, eps: mu + heat * r * eps, f"You use {word} itself as sigma."),
-        (lambda mu, r, eps: heat * sigma(r) * eps, "mu is missing."),
-        (
-            lambda mu, r, eps: mu - heat * sigma(r) * eps,
-            "The noise is subtracted: z = mu + noise.",
+        "The values are right, but no gradient passes: the sample is detached.": lambda mu, r, eps: (
+            right(mu, r, eps).detach()
         ),
-        (
-            lambda mu, r, eps: right(mu, r, eps).detach(),
-            "The values are right, but no gradient passes: the sample is detached.",
+        f"The values are right, but {word} gets no gradient.": lambda mu, r, eps: right(
+            mu, r.detach(), eps
         ),
-        (
-            lambda mu, r, eps: right(mu, r.detach(), eps),
-            f"The values are right, but {word} gets no gradient.",
-        ),
-    ]
+    }
 
     def cases(draw, at):
         shape = (2 + at % 3, 2 + (at + 1) % 2)
@@ -105,7 +95,7 @@ def draw_code(mu, {word}, eps):
         task,
         answer.lstrip(),
         cases,
-        mistakes,
+        wrong,
     )
 
 
@@ -137,46 +127,38 @@ def spread_gradient(cost, z, theta, sigma):
     def right(cost, z, theta, sigma):
         return weight * cost * (((z - theta) / sigma) ** 2 - 1) * factor(sigma)
 
-    others = [
-        (
-            lambda c, z, t, s, f=f: weight * c * (((z - t) / s) ** 2 - 1) * f(s),
-            f"This is the gradient with respect to {name}; asked is {which}.",
+    others = {
+        f"This is the gradient with respect to {name}; asked is {which}.": (
+            lambda c, z, t, s, f=f: weight * c * (((z - t) / s) ** 2 - 1) * f(s)
         )
         for name, _, f, _ in WITH_RESPECT_TO
         if name != which
-    ]
-    mistakes = [
-        (
-            lambda c, z, t, s: c * (z - t) / s**2,
-            "This is the gradient with respect to theta, as in the lesson.",
+    }
+    wrong = {
+        "This is the gradient with respect to theta, as in the lesson.": lambda c, z, t, s: (
+            c * (z - t) / s**2
         ),
-        (
-            lambda c, z, t, s: weight * c * (z - t) / s**2,
-            "This is the gradient with respect to theta. Asked is the spread.",
+        "This is the gradient with respect to theta. Asked is the spread.": lambda c, z, t, s: (
+            weight * c * (z - t) / s**2
         ),
-        *others,
-        (
-            lambda c, z, t, s: right(c, z, t, s) / weight,
-            f"The factor {weight} in front of the expectation is missing.",
+        **others,
+        f"The factor {weight} in front of the expectation is missing.": lambda c, z, t, s: (
+            right(c, z, t, s) / weight
         ),
-        (
-            lambda c, z, t, s: weight * c * ((z - t) / s) ** 2 * factor(s),
-            "The -1 is missing: the normalising constant depends on sigma too.",
+        "The -1 is missing: the normalising constant depends on sigma too.": lambda c, z, t, s: (
+            weight * c * ((z - t) / s) ** 2 * factor(s)
         ),
-        (
-            lambda c, z, t, s: weight * c * ((z / s) ** 2 - 1) * factor(s),
-            "theta is missing: the distance of z from theta counts.",
+        "theta is missing: the distance of z from theta counts.": lambda c, z, t, s: (
+            weight * c * ((z / s) ** 2 - 1) * factor(s)
         ),
-        (lambda c, z, t, s: -right(c, z, t, s), "The sign is flipped."),
-        (
-            lambda c, z, t, s: right(c, z, t, s).mean(),
-            "You return the mean. Return one estimate for each sample, shape (S,).",
+        "The sign is flipped.": lambda c, z, t, s: -right(c, z, t, s),
+        "You return the mean. Return one estimate for each sample, shape (S,).": lambda c, z, t, s: (
+            right(c, z, t, s).mean()
         ),
-        (
-            lambda c, z, t, s: right(1 + 0 * c, z, t, s),
-            "This is the score alone: the cost is missing.",
+        "This is the score alone: the cost is missing.": lambda c, z, t, s: right(
+            1 + 0 * c, z, t, s
         ),
-    ]
+    }
 
     def cases(draw, at):
         size = 4 + at % 3
@@ -189,7 +171,7 @@ def spread_gradient(cost, z, theta, sigma):
         task,
         answer.lstrip(),
         cases,
-        mistakes,
+        wrong,
         gradients=False,
     )
 

@@ -3,7 +3,7 @@
 import math
 import random
 
-from _grading_variants import Variant
+from grading.variants import Variant
 
 NATS_TO = {"nats": 1.0, "bits": 1 / math.log(2)}
 
@@ -38,64 +38,52 @@ def kl_to_prior(mu, logvar):
     return {"nats" if unit == "nats" else "nats / math.log(2)"}
     ### END SOLUTION'''
     other = "bits" if unit == "nats" else "nats"
-    mistakes = [
-        (
-            lambda mu, lv: 0.5 * (mu**2 + lv.exp() - 1 - lv).sum(1),
-            "This is the KL to the standard normal. Read which prior the task has.",
+    wrong = {
+        "This is the KL to the standard normal. Read which prior the task has.": lambda mu, lv: (
+            0.5 * (mu**2 + lv.exp() - 1 - lv).sum(1)
         ),
-        (
-            lambda mu, lv: 0.5 * (mu**2 + lv.exp() - 1 - lv).sum(1) / math.log(2),
-            "This is the KL to the standard normal, in bits. Read which prior the task has.",
+        "This is the KL to the standard normal, in bits. Read which prior the task has.": lambda mu, lv: (
+            0.5 * (mu**2 + lv.exp() - 1 - lv).sum(1) / math.log(2)
         ),
-        (
-            lambda mu, lv: NATS_TO[other] * each(mu, lv).sum(1),
-            f"This is the right value in {other}; asked are {unit}.",
+        f"This is the right value in {other}; asked are {unit}.": lambda mu, lv: (
+            NATS_TO[other] * each(mu, lv).sum(1)
         ),
-        (
-            lambda mu, lv: scale * each(mu, lv, m=0.0).sum(1),
-            "The prior's mean is missing: its distance from mu counts, squared.",
+        "The prior's mean is missing: its distance from mu counts, squared.": lambda mu, lv: (
+            scale * each(mu, lv, m=0.0).sum(1)
         ),
-        (
-            lambda mu, lv: scale * each(mu, lv, m=-mean).sum(1),
-            "The prior's mean has the wrong sign: mu minus m is squared.",
+        "The prior's mean has the wrong sign: mu minus m is squared.": lambda mu, lv: (
+            scale * each(mu, lv, m=-mean).sum(1)
         ),
-        (
-            lambda mu, lv: scale * each(mu, lv, s=math.sqrt(spread)).sum(1),
-            "You use the prior's standard deviation as its variance.",
+        "You use the prior's standard deviation as its variance.": lambda mu, lv: (
+            scale * each(mu, lv, s=math.sqrt(spread)).sum(1)
         ),
-        (
-            lambda mu, lv: scale * (each(mu, lv) - math.log(spread)).sum(1),
-            "The prior's normalising constant is missing: log s belongs to each dimension.",
+        "The prior's normalising constant is missing: log s belongs to each dimension.": lambda mu, lv: (
+            scale * (each(mu, lv) - math.log(spread)).sum(1)
         ),
-        (
-            lambda mu, lv: scale * (each(mu, lv) - 2 * math.log(spread)).sum(1),
-            "log s has the wrong sign.",
+        "log s has the wrong sign.": lambda mu, lv: (
+            scale * (each(mu, lv) - 2 * math.log(spread)).sum(1)
         ),
-        (
-            lambda mu, lv: 2 * right(mu, lv),
-            "Every value is twice the right one: the factor one half is missing.",
+        "Every value is twice the right one: the factor one half is missing.": lambda mu, lv: (
+            2 * right(mu, lv)
         ),
-        (lambda mu, lv: -right(mu, lv), "The sign is flipped: a KL is never below 0."),
-        (
-            lambda mu, lv: right(mu, lv).mean(),
-            "You took the mean over the batch. Return one number for each example.",
+        "The sign is flipped: a KL is never below 0.": lambda mu, lv: -right(mu, lv),
+        "You took the mean over the batch. Return one number for each example.": lambda mu, lv: (
+            right(mu, lv).mean()
         ),
-        (
-            lambda mu, lv: right(mu, lv) / mu.shape[1],
-            "This is a mean over the latent dimensions. Take the sum.",
+        "This is a mean over the latent dimensions. Take the sum.": lambda mu, lv: (
+            right(mu, lv) / mu.shape[1]
         ),
-        (
-            lambda mu, lv: right(mu, lv).detach(),
-            "The values are right but carry no gradient.",
-        ),
-    ]
+        "The values are right but carry no gradient.": lambda mu, lv: right(
+            mu, lv
+        ).detach(),
+    }
 
     def cases(draw, at):
         shape = (2 + at % 3, 2 + (at + 1) % 3)
         return draw(*shape), draw(*shape)
 
     return Variant(
-        "kl_to_prior", "KL to another prior", task, answer.lstrip(), cases, mistakes
+        "kl_to_prior", "KL to another prior", task, answer.lstrip(), cases, wrong
     )
 
 
@@ -116,45 +104,37 @@ def to_digits(nats, values):
     pixels = values / {channels}
     return nats / (pixels * math.log({base}))
     ### END SOLUTION'''
-    mistakes = [
-        (
-            lambda n, v: n / (v * math.log(2)),
-            "These are bits per value, as in the lesson. Read unit and denominator again.",
+    wrong = {
+        "These are bits per value, as in the lesson. Read unit and denominator again.": lambda n, v: (
+            n / (v * math.log(2))
         ),
-        (
-            lambda n, v: n / (v * math.log(base)),
-            "You divide by the number of values. Asked is one number for each pixel.",
+        "You divide by the number of values. Asked is one number for each pixel.": lambda n, v: (
+            n / (v * math.log(base))
         ),
-        (
-            lambda n, v: channels * n / (v * math.log(2)),
-            "The denominator is right, but this is in bits.",
+        "The denominator is right, but this is in bits.": lambda n, v: (
+            channels * n / (v * math.log(2))
         ),
-        (
-            lambda n, v: channels * n / v,
-            "This is in nats: the step to the other base is missing.",
+        "This is in nats: the step to the other base is missing.": lambda n, v: (
+            channels * n / v
         ),
-        (
-            lambda n, v: channels * n * math.log(base) / v,
-            f"You multiply by ln {base}; divide by it.",
+        f"You multiply by ln {base}; divide by it.": lambda n, v: (
+            channels * n * math.log(base) / v
         ),
-        (
-            lambda n, v: n / (v * channels * math.log(base)),
-            "You multiply the values by the channels. A pixel has several values: divide.",
+        "You multiply the values by the channels. A pixel has several values: divide.": lambda n, v: (
+            n / (v * channels * math.log(base))
         ),
-        (
-            lambda n, v: -channels * n / (v * math.log(base)),
-            "The sign is flipped. Converting a unit keeps the sign.",
+        "The sign is flipped. Converting a unit keeps the sign.": lambda n, v: (
+            -channels * n / (v * math.log(base))
         ),
-        (
-            lambda n, v: n / math.log(base),
-            "This is per image: divide by the number of pixels.",
+        "This is per image: divide by the number of pixels.": lambda n, v: (
+            n / math.log(base)
         ),
-    ]
+    }
 
     def cases(draw, at):
         return 100 * draw(3), channels * (4 + 5 * at)
 
-    return Variant("to_digits", "Another unit", task, answer.lstrip(), cases, mistakes)
+    return Variant("to_digits", "Another unit", task, answer.lstrip(), cases, wrong)
 
 
 VARIANTS = {"03.1": kl_to_another_prior, "03.4": another_unit}

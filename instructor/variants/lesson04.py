@@ -4,7 +4,8 @@ import math
 import random
 
 import torch
-from _grading_variants import Variant
+
+from grading.variants import Variant
 
 
 def _laplace(x, mean, b):
@@ -78,37 +79,27 @@ def real_valued_loss(x, mean, mu, logvar):
     def without_constant(x, mean, mu, lv):
         return right(x, mean, mu, lv) - minus_log(x, x, width).mean()
 
-    mistakes = [
-        (bernoulli, "This is the Bernoulli likelihood of the lesson."),
-        (other, "This is another likelihood than the task has."),
-        (bare, "The reconstruction term has neither width nor constant."),
-        (without_constant, "The normalising constant of the likelihood is missing."),
-        (
-            lambda *a: right(*a, weight=1.0),
-            "The KL has weight 1. Read the weight in the task.",
+    wrong = {
+        "This is the Bernoulli likelihood of the lesson.": bernoulli,
+        "This is another likelihood than the task has.": other,
+        "The reconstruction term has neither width nor constant.": bare,
+        "The normalising constant of the likelihood is missing.": without_constant,
+        "The KL has weight 1. Read the weight in the task.": lambda *a: right(
+            *a, weight=1.0
         ),
-        (lambda *a: right(*a, weight=0.0), "The KL is missing."),
-        (lambda *a: right(*a, weight=1 / beta), "You divide the KL by its weight."),
-        (lambda *a: right(*a, weight=-beta), "The KL has the wrong sign."),
-        (
-            lambda x, m, mu, lv: (
-                minus_log(x, m, width) / x[0].numel() + beta * _kl(mu, lv)
-            ).mean(),
-            "The reconstruction term is a mean over pixels. Sum over pixels.",
+        "The KL is missing.": lambda *a: right(*a, weight=0.0),
+        "You divide the KL by its weight.": lambda *a: right(*a, weight=1 / beta),
+        "The KL has the wrong sign.": lambda *a: right(*a, weight=-beta),
+        "The reconstruction term is a mean over pixels. Sum over pixels.": lambda x, m, mu, lv: (
+            (minus_log(x, m, width) / x[0].numel() + beta * _kl(mu, lv)).mean()
         ),
-        (
-            lambda x, m, mu, lv: (
-                minus_log(x, m, width) + beta * _kl(mu, lv) / mu.shape[1]
-            ).mean(),
-            "The KL is a mean over latent dimensions. Sum over them.",
+        "The KL is a mean over latent dimensions. Sum over them.": lambda x, m, mu, lv: (
+            (minus_log(x, m, width) + beta * _kl(mu, lv) / mu.shape[1]).mean()
         ),
-        (lambda x, *a: right(x, *a) * len(x), "The loss is summed over the batch."),
-        (lambda *a: -right(*a), "The sign is that of a bound. A loss needs the minus."),
-        (
-            lambda *a: right(*a).detach(),
-            "The values are right but carry no gradient.",
-        ),
-    ]
+        "The loss is summed over the batch.": lambda x, *a: right(x, *a) * len(x),
+        "The sign is that of a bound. A loss needs the minus.": lambda *a: -right(*a),
+        "The values are right but carry no gradient.": lambda *a: right(*a).detach(),
+    }
 
     def cases(draw, at):
         images, codes = (2 + at % 3, 1, 2, 2 + at % 2), (2 + at % 3, 2 + at % 3)
@@ -120,7 +111,7 @@ def real_valued_loss(x, mean, mu, logvar):
         task,
         answer.lstrip(),
         cases,
-        mistakes,
+        wrong,
         dtype=torch.float32,
     )
 
@@ -147,19 +138,18 @@ def extrapolate(start, end, count):
 
         return walk
 
-    mistakes = [
-        (line(0, 1), "This is the line of the lesson, from start to end."),
-        (line(0, 1 + after), "The codes before `start` are missing."),
-        (line(-before, 1), "The codes beyond `end` are missing."),
-        (line(-before, after), "The line ends too early: count from `end`."),
-        (line(before, 1 + after), "The line begins after `start`; go back from it."),
-        (line(1 + after, -before), "The order is reversed: begin before `start`."),
-        (line(-after, 1 + before), "The two distances have changed places."),
-        (
-            lambda s, e, n: line(-before, 1 + after)(s, e, n).T,
-            "The axes are swapped: one row for each code, shape (count, Z).",
+    wrong = {
+        "This is the line of the lesson, from start to end.": line(0, 1),
+        "The codes before `start` are missing.": line(0, 1 + after),
+        "The codes beyond `end` are missing.": line(-before, 1),
+        "The line ends too early: count from `end`.": line(-before, after),
+        "The line begins after `start`; go back from it.": line(before, 1 + after),
+        "The order is reversed: begin before `start`.": line(1 + after, -before),
+        "The two distances have changed places.": line(-after, 1 + before),
+        "The axes are swapped: one row for each code, shape (count, Z).": lambda s, e, n: (
+            line(-before, 1 + after)(s, e, n).T
         ),
-    ]
+    }
 
     def cases(draw, at):
         size = 2 + at % 3
@@ -171,7 +161,7 @@ def extrapolate(start, end, count):
         task,
         answer.lstrip(),
         cases,
-        mistakes,
+        wrong,
         dtype=torch.float32,
     )
 

@@ -13,14 +13,13 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-import grade
-import make_assignment
 import nbformat
 import pytest
+from students import half_right, right
 
-from grading.students import half_right, right
+from grading import assignment, grade
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HUB = ROOT / "instructor" / "hub"
 PROXY = os.environ.get("VAE_HUB_PROXY") or shutil.which("configurable-http-proxy")
 WORK = {"ada": right, "ben": half_right}
@@ -131,7 +130,7 @@ def _teacher(course: Path, exchange: Path, *command: str) -> None:
 
 def test_a_round_trip_through_a_hub(hub, tmp_path):
     course, exchange = tmp_path / "course", tmp_path / "hub" / "exchange"
-    assert make_assignment.main(["03", "--to", str(course)]) == 0
+    assert assignment.main(["03", "--to", str(course)]) == 0
     _teacher(course, exchange, "release_assignment", "03_elbo")
 
     for student, work in WORK.items():

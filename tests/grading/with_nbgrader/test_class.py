@@ -5,14 +5,13 @@ import hashlib
 import os
 from pathlib import Path
 
-import grade
-import make_assignment
 import nbformat
 import pytest
+from students import STUDENTS, cell, write_class
 
-from grading.students import STUDENTS, cell, write_class
+from grading import assignment, grade, tables
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FULL = {"03.1": 8, "03.2": 17, "03.3": 10}
 
 # student -> status, {exercise: (points, status)}; other exercises have full marks
@@ -62,6 +61,11 @@ EXPECTED = {
     "many_lines": (G, {}),
     "warns_on_stderr": (G, {}),
     "saved_by_colab": (G, {}),
+    "key_m": (G, {}),
+    "all_code_in_one_cell": (G, {}),
+    "half_a_character": (G, {}),
+    "a_sum_too_long_to_write_out": (G, {}),
+    "prints_a_verdict": (G, {"03.1": (0, G)}),
     "half_a_file": ("unreadable", {n: (None, "unreadable") for n in FULL}),
     "not_json": ("unreadable", {n: (None, "unreadable") for n in FULL}),
     "empty_folder": ("not handed in", {n: (None, "not handed in") for n in FULL}),
@@ -88,15 +92,15 @@ def graded(tmp_path_factory):
     os.environ["VAE_GRADE_CELL_SECONDS"] = os.environ.get("TEST_CELL_SECONDS", "10")
     overlay = ROOT / "instructor" / "overlay_example.py"
     arguments = ["03", "--to", str(work / "course"), "--overlay", str(overlay)]
-    assert make_assignment.main(arguments) == 0
+    assert assignment.main(arguments) == 0
     released = work / "course" / "release" / "03_elbo" / "03_elbo.ipynb"
     write_class(released, work / "handed in")
     before = _files(work / "handed in")
     options = _options(work, "--feedback")
     course = grade.open_course(options.course, None)
     rows = grade.grade_class(options.submissions, course, options)
-    grade.report.write_tables(course["folder"], course["name"], rows, course["facts"])
-    print(grade.report.print_table(rows, course["facts"]))
+    tables.write_tables(course.folder, course.name, rows, course.facts)
+    print(tables.print_table(rows, course.facts))
     assert _files(work / "handed in") == before, "a submission was changed"
     return work, {row["student"]: row for row in rows}
 
@@ -187,7 +191,7 @@ def test_feedback_can_be_asked_for_later(graded, tmp_path):
 def test_an_open_exercise_waits_for_a_person(tmp_path):
     course, handed_in = tmp_path / "course", tmp_path / "in"
     arguments = ["02", "--extension", "--to", str(course)]
-    assert make_assignment.main(arguments) == 0
+    assert assignment.main(arguments) == 0
     released = (
         course / "release" / "02_reparameterization" / "02_reparameterization.ipynb"
     )

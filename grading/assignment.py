@@ -1,7 +1,7 @@
 """Turn one lesson into an nbgrader assignment.
 
-    python tools/make_assignment.py 03 [--overlay FILE] [--variant SEED] [--extension]
-                                       [--whole] [--no-hints] [--name NAME] [--to FOLDER]
+    python -m grading assignment 03 [--overlay FILE] [--variant SEED] [--extension]
+                                    [--whole] [--no-hints] [--name NAME] [--to FOLDER]
 
 writes into FOLDER (default: assignments/), which is an nbgrader course folder:
 
@@ -15,8 +15,7 @@ and proves that the key has all points and the stubs have none.
 
 import argparse
 import contextlib
-import hashlib
-import importlib
+import importlib.util
 import io
 import json
 import re
@@ -25,36 +24,30 @@ import sys
 import tomllib
 from pathlib import Path
 
-import builder
 import nbformat
-from _grading_lesson import (
-    HEADING,
-    Exercise,
-    find_lesson,
-    needed_cells,
-    read_cells,
-    read_exercises,
-    tags,
-)
-from _grading_repair import number_of
-from _grading_run import nbgrader_api
-from _grading_variants import HIDDEN as HIDDEN_CASES
-from _grading_variants import SHOWN as SHOWN_CASES
-from _grading_variants import Variant, load_variants, make_variant, seal
 from nbformat import NotebookNode
 
-INSTRUCTOR = builder.ROOT / "instructor"
-INTRODUCTION = """\
-# {title}
-
-{points} points{bonus}. Replace each line `raise NotImplementedError`, and run the cell
-below it: it says whether the answer is right, names the likely mistake, and ends with your
-points. {hidden}Cells with checks are put back as they were before grading, so a change
-in them changes nothing. You may add cells of your own.
-
-Before you hand in: *Restart Kernel and Run All*, look at the points, save. Do not
-rename the functions. {lesson}"""
-HIDDEN_WORDS = "Some points come from tests that run only when the work is graded. "
+from grading.cells import (
+    exercise_cells,
+    introduction,
+    only_exercises,
+    whole_lesson,
+    worth,
+)
+from grading.lesson import (
+    HEADING,
+    INSTRUCTOR,
+    ROOT,
+    Exercise,
+    builder,
+    find_lesson,
+    read_exercises,
+)
+from grading.names import number_of
+from grading.run import nbgrader_api
+from grading.variants import HIDDEN as HIDDEN_CASES
+from grading.variants import SHOWN as SHOWN_CASES
+from grading.variants import Variant, load_variants, make_variant, seal
 
 
 def load_overlay(path: Path | None) -> dict:
@@ -64,7 +57,13 @@ def load_overlay(path: Path | None) -> dict:
     if not path.is_file():
         raise ValueError(f"There is no overlay file {path}.")
     namespace: dict = {"__file__": str(path), "__name__": "overlay"}
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
+    try:
+        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
+    except Exception as error:
+        moved = "_grading_variants" in str(error)
+        hint = " Variant is in grading.variants now." if moved else ""
+        text = f"The overlay {path} stops with {type(error).__name__}: {error}."
+        raise ValueError(text + hint) from error
     return namespace
 
 
@@ -87,85 +86,6 @@ def check_overlay(overlay: dict, exercises: list[Exercise]) -> None:
             )
 
 
-# Cells --------------------------------------------------------------------------------
-
-
-def _cell(
-    kind: str, source: str, name: str = "", tag: str = "", **facts
-) -> NotebookNode:
-    """A cell with nbgrader's metadata, if it has a name."""
-    make = (
-        nbformat.v4.new_code_cell if kind == "code" else nbformat.v4.new_markdown_cell
-    )
-    cell = make(source.strip("\n"))
-    cell.id = hashlib.sha256(f"{name}{source}".encode()).hexdigest()[:12]
-    if tag:
-        cell.metadata["tags"] = [tag]
-    if name:
-        plain = {"grade": False, "solution": False, "locked": True, "task": False}
-        cell.metadata["nbgrader"] = {
-            "schema_version": 3,
-            "grade_id": name,
-            **plain,
-            **facts,
-        }
-    return cell
-
-
-def _locked(source: str, name: str, tag: str = "") -> NotebookNode:
-    return _cell("code", source, name, tag)
-
-
-def check_source(
-    exercise: Exercise, points: float, shares: dict, sealed: str | None
-) -> str:
-    """A graded cell; its last expression is the number of points."""
-    which = "sealed_points" if sealed else "points"
-    first = "SEALED" if sealed else json.dumps(exercise.check)
-    lines = [
-        f"# Exercise {exercise.number}, {points} points. This cell is put back as it is "
-        "here",
-        "# before grading. The number at the end is your points.",
-        "import importlib",
-        "",
-        "from vae_helpers.checks import graded",
-        "",
-    ]
-    if sealed:
-        lines += [
-            "# Numbers to compare with; there is no solution in them.",
-            "SEALED = (",
-        ]
-        lines += [f'    "{sealed[i : i + 78]}"' for i in range(0, len(sealed), 78)]
-        lines += [")"]
-    if shares:
-        lines += [
-            "SHARES = {",
-            *(f"    {json.dumps(w)}: {s}," for w, s in shares.items()),
-        ]
-        lines += ["}"]
-    tail = ", shares=SHARES" if shares else ""
-    names = ", ".join(exercise.names)
-    lines += ["importlib.reload(graded)"]
-    lines += [f"graded.{which}({first}, {names}, out_of={points}{tail})"]
-    return "\n".join(lines)
-
-
-def hidden_source(name: str, exercise: Exercise, index: int, points: float) -> str:
-    arguments = ", ".join(
-        [json.dumps(name), json.dumps(exercise.number), str(index), *exercise.names]
-    )
-    return (
-        f"# Hidden test of exercise {exercise.number}: {points} points. It runs when the\n"
-        "# work is graded.\n"
-        "### BEGIN HIDDEN TESTS\n"
-        "import course_hidden_tests\n\n"
-        f"symptom = course_hidden_tests.symptom({arguments})\n"
-        "assert not symptom, symptom\n"
-        "### END HIDDEN TESTS"
-    )
-
-
 # The assignment -----------------------------------------------------------------------
 
 
@@ -185,41 +105,6 @@ def vary(exercise: Exercise, variant: Variant) -> Exercise:
         names=(variant.name,),
         hints="",
     )
-
-
-def exercise_cells(
-    exercise: Exercise, name: str, entry: dict, shares: dict, sealed: str | None
-) -> list[NotebookNode]:
-    """Stub, check and hidden tests; or room for an answer that a person grades."""
-    key = exercise.key
-    if entry["manual"]:
-        code = "### BEGIN SOLUTION\n# no model answer\n### END SOLUTION"
-        text = (
-            f"**Your answer to {exercise.number}**: what you did, what came out, why."
-        )
-        points = {"grade": True, "solution": True, "locked": False}
-        return [
-            _cell(
-                "code", code, f"answer-{key}", "exercise", solution=True, locked=False
-            ),
-            _cell("markdown", text, f"text-{key}", points=entry["points"], **points),
-        ]
-    source = exercise.answer
-    cells = [_cell("code", source, f"answer-{key}", "exercise", solution=True)]
-    cells[0].metadata.nbgrader.locked = False
-    check = check_source(exercise, entry["points"], shares, sealed)
-    cells.append(
-        _cell(
-            "code", check, f"check-{key}", "check", grade=True, points=entry["points"]
-        )
-    )
-    if sealed:  # pictures of numbers: fold them away
-        cells[-1].metadata["jupyter"] = {"source_hidden": True}
-    for index, points in enumerate(entry["hidden"]):
-        source = hidden_source(name, exercise, index, points)
-        hidden = f"hidden-{key}-{index}"
-        cells.append(_cell("code", source, hidden, grade=True, points=points))
-    return cells
 
 
 def choose(exercises: list[Exercise], overlay: dict, options) -> list[Exercise]:
@@ -283,7 +168,7 @@ def make_source(lesson: dict, name: str, overlay: dict, options) -> tuple:
         final.append(exercise)
     arrange = whole_lesson if options.whole else only_exercises
     cells = arrange(lesson, final, cells_of, options.hints)
-    book = nbformat.v4.new_notebook(cells=[_introduction(lesson, entries), *cells])
+    book = nbformat.v4.new_notebook(cells=[introduction(lesson, entries), *cells])
     book.metadata = NotebookNode({"kernelspec": builder.KERNEL})
     seen: dict[str, int] = {}
     for cell in book.cells:
@@ -299,76 +184,6 @@ def make_source(lesson: dict, name: str, overlay: dict, options) -> tuple:
     ]
     facts = {"lesson": lesson["stem"], "exercises": entries, "sealed": sealed}
     return book, facts | {"remarks": remarks}
-
-
-def _introduction(lesson: dict, entries: dict) -> NotebookNode:
-    core = sum(worth(e) for e in entries.values() if not e["bonus"])
-    more = sum(worth(e) for e in entries.values() if e["bonus"])
-    table = builder.course()
-    address = builder.links(table, f"notebooks/{lesson['stem']}.ipynb")["colab"]
-    minutes = sum(e["minutes"] for e in entries.values())
-    text = INTRODUCTION.format(
-        title=f"Exercises of lesson {lesson['stem'][:2]}",
-        points=core,
-        bonus=f", and {more} more as a bonus" if more else "",
-        hidden=HIDDEN_WORDS if any(e["hidden"] for e in entries.values()) else "",
-        lesson=f"They take about {minutes} minutes after [the lesson]({address}).",
-    )
-    return _cell("markdown", text)
-
-
-def worth(entry: dict) -> float:
-    """All points of an exercise."""
-    return entry["points"] + sum(entry["hidden"])
-
-
-def only_exercises(lesson, exercises, cells_of, hints) -> list[NotebookNode]:
-    """Set-up, and for each exercise its task, stub, check and hints; no training."""
-    setup = [builder.setup_cell(builder.course())]
-    setup += needed_cells(read_cells(lesson), exercises)
-    cells = [
-        _locked(source, f"setup-{at}", "setup" if at == 0 else "")
-        for at, source in enumerate(setup)
-    ]
-    for exercise in exercises:
-        cells.append(_cell("markdown", exercise.task))
-        cells += cells_of[exercise.number]
-        if hints and exercise.hints:
-            cells.append(_cell("markdown", exercise.hints))
-    return cells
-
-
-def whole_lesson(lesson, exercises, cells_of, hints) -> list[NotebookNode]:
-    """The lesson as it is, its exercises made into graded ones."""
-    cells = [_locked(builder.setup_cell(builder.course()), "setup-0", "setup")]
-    todo = {exercise.number: exercise for exercise in exercises}
-    varied = {e.number for e in exercises if not e.hints}
-    current, imports = "", 1
-    for cell in read_cells(lesson):
-        heading = HEADING.search(cell.source) if cell.cell_type == "markdown" else None
-        if heading:
-            current = heading[1]
-            if current in todo:
-                cells.append(_cell("markdown", todo[current].task))
-                if not todo[current].check:
-                    cells += cells_of[current]
-                continue
-        if current in todo and {"exercise", "check"} & set(tags(cell)):
-            if "check" in tags(cell):
-                cells += cells_of[current]
-            continue
-        if cell.source.startswith("<details><summary>Hint") and (
-            not hints or current in varied
-        ):
-            continue
-        if cell.cell_type == "markdown":
-            cells.append(_cell("markdown", cell.source))
-        elif cell.source.startswith(("import ", "from ")):
-            cells.append(_locked(cell.source, f"setup-{imports}"))
-            imports += 1
-        else:  # an exercise that is not set keeps its stub
-            cells.append(_cell("code", builder.to_stub(cell.source), tag=""))
-    return cells
 
 
 # Proof --------------------------------------------------------------------------------
@@ -517,10 +332,12 @@ def write_assignment(options) -> dict:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m grading assignment",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("lesson", help="number of the lesson, such as 03")
-    parser.add_argument("--to", default=builder.ROOT / "assignments", type=Path)
+    parser.add_argument("--to", default=ROOT / "assignments", type=Path)
     parser.add_argument("--name", help="of the assignment; default: that of the lesson")
     parser.add_argument("--overlay", type=Path, help="your points and hidden tests")
     parser.add_argument("--variant", metavar="SEED", help="other numbers and functions")
@@ -554,10 +371,6 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             print(f"Students' version: {release(Path(options.to).resolve(), name)}")
     except ValueError as error:
-        print(f"make_assignment: {error}", file=sys.stderr)
+        print(f"assignment: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

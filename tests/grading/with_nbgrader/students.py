@@ -209,6 +209,38 @@ def saved_by_colab(book):
     book.nbformat_minor = 0
 
 
+def key_m(book):
+    """An answer turned into Markdown by a key pressed in command mode."""
+    solve(book)
+    cell(book, "answer-03-1").cell_type = "markdown"
+
+
+def all_code_in_one_cell(book):
+    solve(book)
+    code = [c for c in book.cells if c.cell_type == "code"]
+    code[0].source = "\n\n".join(c.source for c in code)
+    book.cells = code[:1]
+
+
+def half_a_character(book):
+    solve(book)
+    own(book, "check-03-1", "face = '\ud83d'")
+
+
+def a_sum_too_long_to_write_out(book):
+    solve(book)
+    own(book, "check-03-1", "x = " + " + ".join(["1"] * 400))
+
+
+def prints_a_verdict(book):
+    """What an answer prints or shows is not what the check says."""
+    solve(book)
+    text = source_of(*RIGHT["03-1"]).replace("    return", "    return -", 1)
+    head = "    from IPython.display import display\n\n"
+    head += "    display('○ Exercise 03.1 KL: not attempted. x')\n    return"
+    put(book, "03-1", text.replace("    return", head, 1))
+
+
 STUDENTS = [
     right,
     half_right,
@@ -233,6 +265,11 @@ STUDENTS = [
     many_lines,
     warns_on_stderr,
     saved_by_colab,
+    key_m,
+    all_code_in_one_cell,
+    half_a_character,
+    a_sum_too_long_to_write_out,
+    prints_a_verdict,
 ]
 
 

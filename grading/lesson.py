@@ -4,11 +4,23 @@ import ast
 import builtins
 import re
 import symtable
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
-import builder
 import jupytext
-from _grading_repair import number_key
+
+ROOT = Path(__file__).resolve().parents[1]
+INSTRUCTOR = ROOT / "instructor"
+if not (ROOT / "lessons").is_dir():
+    raise SystemExit(
+        "The grading tools read the lessons, which are not beside the installed package. "
+        "Run them in the course's folder: python -m grading ..."
+    )
+sys.path.append(str(ROOT / "tools"))  # the builder is not installed
+import builder  # noqa: E402
+
+from grading.names import number_key  # noqa: E402
 
 HEADING = re.compile(r"^#+ Exercise (\d\d\.\d+) · (.*)$", re.MULTILINE)
 FACTS = re.compile(r"^\*(core|extension), (easy|medium|hard), (\d+) minutes\*", re.M)

@@ -9,16 +9,24 @@ import json
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
 import nbformat
 import psutil
-from _grading_repair import defined, name_of, number_key, number_of
 
+from grading.code import bound, functions
+from grading.names import name_of, number_key, number_of
+from grading.status import DIED, TOO_LARGE, TOO_LONG
+
+ROOT = Path(__file__).resolve().parents[1]
 LEFT_OUT = 'raise RuntimeError("left out when grading: this cell {why}")'
 REPAIRED = "repaired"  # what is run; submitted/ belongs to nbgrader collect
-TIMED_OUT, DIED, MEMORY = "ran too long", "stopped the kernel", "took too much memory"
+
+
+class Stopped(Exception):
+    """Somebody stopped the grading of the class."""
 
 
 def nbgrader_api(folder: Path):
@@ -27,7 +35,9 @@ def nbgrader_api(folder: Path):
         from nbgrader.apps import NbGraderAPI
     except ModuleNotFoundError:
         raise ValueError(
-            "nbgrader is needed to release and grade: pip install -e '.[grade]'."
+            "nbgrader is needed to release and grade; it is not in the learners' "
+            "environment. `make assignment` and `make grade` use one of their own; "
+            "elsewhere: pip install -e '.[grade]'."
         ) from None
     from traitlets.config.loader import PyFileConfigLoader
 
@@ -40,6 +50,23 @@ def nbgrader_api(folder: Path):
     return NbGraderAPI(config=config)
 
 
+def write_json(path: Path, table: dict) -> None:
+    """Write a file that is never seen half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".part")
+    fresh.write_text(json.dumps(table, indent=1), encoding="utf-8")
+    os.replace(fresh, path)
+
+
+def read_json(path: Path) -> dict:
+    """What write_json wrote; a file that is missing or broken counts as empty."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _child(folder: Path, name: str, student: str, state: Path, feedback: bool) -> None:
     """Autograde one submission; its process does nothing else."""
     log = os.open(
@@ -47,11 +74,14 @@ def _child(folder: Path, name: str, student: str, state: Path, feedback: bool) -
     )
     os.dup2(log, 1)
     os.dup2(log, 2)
+    # Kernels import the course's code of this folder, wherever it is installed from.
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     api = nbgrader_api(folder)
     api.coursedir.submitted_directory = REPAIRED
 
     def started(cell, cell_index):
-        state.write_text(json.dumps({"running": cell_index}), encoding="utf-8")
+        write_json(state, {"running": cell_index})
 
     api.config.Execute.on_cell_start = started
     api.coursedir.update_config(api.config)
@@ -60,7 +90,7 @@ def _child(folder: Path, name: str, student: str, state: Path, feedback: bool) -
         api.generate_feedback(name, student, force=True)
     print(result.get("log", ""), result.get("error", ""), flush=True)
     if result["success"]:
-        state.write_text('{"success": true}', encoding="utf-8")
+        write_json(state, {"success": True})
 
 
 def _context():
@@ -72,10 +102,13 @@ def _context():
     return context
 
 
-def _watch(process, deadline: float, memory: int) -> str:
+def _watch(process, deadline: float, memory: int, stop: threading.Event) -> str:
     """Wait for a process; end it and its kernel when it takes too long or too much."""
     why = ""
     while process.is_alive():
+        if stop.is_set():
+            _end(_family(process.pid))
+            raise Stopped("grading was stopped")
         process.join(0.25)
         family = _family(process.pid)
         used = 0
@@ -83,7 +116,7 @@ def _watch(process, deadline: float, memory: int) -> str:
             with contextlib.suppress(psutil.Error):
                 used += member.memory_info().rss
         if time.monotonic() > deadline or used > memory:
-            why = TIMED_OUT if used <= memory else MEMORY
+            why = TOO_LONG if used <= memory else TOO_LARGE
             _end(family)
             process.join()
     return why
@@ -104,7 +137,14 @@ def _end(processes: list[psutil.Process]) -> None:
 
 
 def autograde(
-    folder: Path, name: str, student: str, *, seconds: int, memory: int, feedback: bool
+    folder: Path,
+    name: str,
+    student: str,
+    *,
+    seconds: int,
+    memory: int,
+    feedback: bool,
+    stop: threading.Event,
 ) -> dict:
     """Grade repaired/STUDENT/NAME; -> success, cells left out, what nbgrader said.
 
@@ -115,26 +155,29 @@ def autograde(
         seconds: limit of one run of the submission.
         memory: bytes that nbgrader and the kernel may use together.
         feedback: write the HTML that students get.
+        stop: end the run when it is set.
+
+    Raises:
+        Stopped: it was.
     """
     state = folder / "private" / f"{name}_runs" / f"{student}.json"
-    state.parent.mkdir(parents=True, exist_ok=True)
     path = folder / REPAIRED / student / name / f"{name}.ipynb"
     book = nbformat.read(path, as_version=4)
     left_out: dict[str, str] = {}  # name of a cell -> why
     context = _context()
     for _ in range(len(book.cells) + 1):
-        state.write_text("{}", encoding="utf-8")
+        write_json(state, {})
         arguments = (folder, name, student, state, feedback)
         process = context.Process(target=_child, args=arguments)
         process.start()
-        why = _watch(process, time.monotonic() + seconds, memory)
-        found = json.loads(state.read_text(encoding="utf-8") or "{}")
+        why = _watch(process, time.monotonic() + seconds, memory, stop)
+        found = read_json(state)
         said = state.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
         culprit = found.get("running")
         if not why and "DeadKernelError" not in said and "waiting for IOPub" in said:
-            why = TIMED_OUT
+            why = TOO_LONG
         if found.get("success"):
-            culprit, why = hung_from(folder, name, student), TIMED_OUT
+            culprit, why = hung_from(folder, name, student), TOO_LONG
             if culprit is None:
                 return {"success": True, "left_out": left_out, "log": said}
         if culprit is None or not leave_out(book, culprit, why or DIED):
@@ -167,11 +210,11 @@ def leave_out(book: nbformat.NotebookNode, culprit: int, why: str) -> bool:
         answer = next(
             c for c in book.cells if name_of(c) == f"answer-{number_key(number)}"
         )
-        names = defined(answer.source)
+        names = functions(answer.source)
         targets = [
             c
             for c in book.cells
-            if c is answer or (not name_of(c) and defined(c.source) & names)
+            if c is answer or (not name_of(c) and bound(c.source) & names)
         ]
     else:
         return False  # set-up is not the student's

@@ -1,22 +1,19 @@
 """Variants of exercises: other numbers and functions, checks without a solution."""
 
-import base64
 import importlib.util
-import json
 import random
-import zlib
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
-import builder
 import torch
 from torch import Tensor
 
-from vae_helpers.checks import core
-from vae_helpers.checks.graded import fingerprint
+from grading.lesson import INSTRUCTOR, builder
+from grading.sealed import fingerprint, pack
+from vae_helpers.checks import core, guard
 
-FOLDER = Path(__file__).resolve().parents[1] / "instructor" / "variants"
+FOLDER = INSTRUCTOR / "variants"
 SHOWN, HIDDEN = 4, 12  # cases of the check that students have, and of the hidden one
 
 
@@ -29,7 +26,7 @@ class Variant(NamedTuple):
         task: Markdown, without heading and minutes.
         answer: code of the key, the solution between the usual marks.
         cases: draw and number of a case -> its arguments.
-        mistakes: (wrong function, diagnosis), as in core.compare. The published
+        wrong: diagnosis -> function with that mistake, as in core.Part. The published
             solution of the exercise belongs to them.
         gradients: compare the gradients of the arguments too.
         dtype: of the arguments.
@@ -40,7 +37,7 @@ class Variant(NamedTuple):
     task: str
     answer: str
     cases: Callable
-    mistakes: list
+    wrong: Mapping[str, Callable]
     gradients: bool = True
     dtype: torch.dtype = torch.float64
 
@@ -76,7 +73,6 @@ def run_source(source: str) -> dict:
 
 def seal(variant: Variant, exercise: str, seed: str, count: int) -> str:
     """A check as text: cases, right values, and fingerprints of the usual mistakes."""
-    key = key_function(variant)
     number = random.Random(f"{seed} {exercise} {count}").getrandbits(40)
     generator = torch.Generator().manual_seed(number)
 
@@ -84,31 +80,47 @@ def seal(variant: Variant, exercise: str, seed: str, count: int) -> str:
         values = torch.randn(shape, generator=generator, dtype=torch.float64)
         return (values * 1000).round().div(1000).to(variant.dtype)
 
-    cases = [variant.cases(draw, at) for at in range(count)]
+    cases = [core.Case(i, tuple(variant.cases(draw, i))) for i in range(count)]
+    if not isinstance(variant.wrong, Mapping):
+        raise ValueError(
+            f"{exercise}: the mistakes of a variant are a table, {{sentence: function}}; got "
+            f"a {type(variant.wrong).__name__}. instructor/variants/ shows the form."
+        )
+    right = key_function(variant)
+    part = core.Part(right=right, cases=tuple, wrong=variant.wrong)
+    names = part.arguments()
+    floats = [isinstance(item, Tensor) for item in cases[0].arguments]
+    kept = [
+        n for n, yes in zip(names, floats, strict=True) if yes and variant.gradients
+    ]
+    part = replace(part, gradients=tuple(kept))
 
-    def results(function: Callable) -> list:
-        pairs = enumerate(cases)
-        return [core.evaluate(function, c, variant.gradients, i) for i, c in pairs]
+    def results(function: Callable) -> list[core.Results]:
+        found = [part.outcome(function, case) for case in cases]
+        for each in found:
+            if isinstance(each, core.Crash):
+                raise ValueError(f"{exercise}: a function of the variant stops. {each}")
+        return found
 
-    wanted = results(key)
-    mistakes = []
-    for function, diagnosis in variant.mistakes:
-        found = results(function)
-        if all(core.close(a, b) for a, b in zip(found, wanted, strict=True)):
-            raise ValueError(f"{exercise}: this mistake is no mistake: {diagnosis}")
-        prints = [{n: fingerprint(t) for n, t in each.items()} for each in found]
-        mistakes.append([diagnosis, prints])
-    gradients = ", gradients" if variant.gradients else ""
+    with guard.clean_state(variant.dtype):
+        wanted = results(right)
+        mistakes = []
+        for sentence, function in variant.wrong.items():
+            found = results(function)
+            if all(core.close(a, b) for a, b in zip(found, wanted, strict=True)):
+                raise ValueError(f"{exercise}: this mistake is no mistake: {sentence}")
+            prints = [{n: fingerprint(t) for n, t in each.items()} for each in found]
+            mistakes.append([sentence, prints])
     table = {
         "exercise": exercise,
-        "gradients": variant.gradients,
-        "tried": f"{count} random inputs: values, shapes{gradients}.",
-        "cases": [[_store(item) for item in case] for case in cases],
+        "names": names,
+        "gradients": kept,
+        "tried": f"{count} random inputs: values, shapes{', gradients' if kept else ''}.",
+        "cases": [[_store(item) for item in case.arguments] for case in cases],
         "wanted": [{n: _store(t) for n, t in each.items()} for each in wanted],
         "mistakes": mistakes,
     }
-    text = json.dumps(table, separators=(",", ":"))
-    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+    return pack(table)
 
 
 def _store(item):

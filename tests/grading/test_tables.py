@@ -1,0 +1,62 @@
+"""Tables of marks."""
+
+import pytest
+
+from grading import status, tables
+
+
+def _found(points, out_of=3, says=""):
+    verdict = {"status": "wrong", "message": says}
+    seen = status.Seen(out_of, tried=True, points=points, verdict=verdict)
+    return status.decide(seen)
+
+
+def _row(**found):
+    facts = {"exercises": {n: _entry() for n in found}}
+    return status.whole_result("ada", found, facts, []), facts
+
+
+def _entry():
+    return {"bonus": False, "points": 3, "hidden": [], "title": "A KL", "manual": False}
+
+
+@pytest.mark.parametrize("start", "=+-@\t\r\n")
+def test_no_cell_of_a_table_is_a_formula(start):
+    line = [f"{start}1+1", 3, None, "a", ""]
+    assert tables.safe(line) == [f"'{start}1+1", 3, None, "a", ""]
+
+
+def test_a_wrong_answer_looks_and_reads_unlike_a_right_one():
+    wrong, part, right = _found(0, says="The sign is flipped."), _found(1.5), _found(3)
+    assert len({found["colour"] for found in (wrong, part, right)}) == 3
+    shown = [found["shown"] for found in (wrong, part, right)]
+    assert shown == ["wrong", "right in part", "right"]
+    line = tables.comment({"exercises": {"03.1": wrong, "03.2": right}})
+    assert line == "03.1: 0/3 graded (The sign is flipped.); 03.2: 3/3 graded"
+
+
+def test_marks_that_a_person_must_see_are_not_in_the_file_for_the_lms(tmp_path):
+    held = status.decide(status.Seen(3, tried=True, points=1, flags=["mentions x"]))
+    row, facts = _row(a=held)
+    good, _ = _row(a=_found(3))
+    lines = tables._lms_lines([row, good], facts)
+    assert [line[1] for line in lines] == ["score", "", 3.0]
+    assert "yes" in tables._marks_lines([row], facts)[1]
+
+
+def test_any_text_can_be_written(tmp_path):
+    found = _found(0, says="half an emoji \ud83d, <b>, 李")
+    row, facts = _row(a=found)
+    row["student"] = "M\udcfcller <x>"
+    paths = tables.write_tables(tmp_path, "kl", [row], facts)
+    assert len(paths) == 3
+    text = paths[2].read_text(encoding="utf-8")
+    assert "\\ud83d" in text and "李" in text and "<x>" not in text
+    assert tables.print_table([row], facts)
+
+
+def test_a_table_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "marks" / "kl.csv").mkdir(parents=True)
+    row, facts = _row(a=_found(3))
+    with pytest.raises(ValueError, match="kl.csv cannot be written.*spreadsheet"):
+        tables.write_tables(tmp_path, "kl", [row], facts)
