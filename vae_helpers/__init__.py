@@ -17,4 +17,15 @@ Not taught, so that lessons can be about VAEs:
     checks                              what the exercises are checked with
 """
 
+import sys
+
+if sys.version_info < (3, 11):
+    raise ImportError(
+        "Python 3.11 or newer is needed, this is "
+        + ".".join(map(str, sys.version_info[:3]))
+        + " ("
+        + sys.executable
+        + "). See TROUBLESHOOTING.md."
+    )
+
 __version__ = "0.1.0"
