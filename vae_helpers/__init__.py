@@ -19,7 +19,7 @@ Not taught, so that lessons can be about VAEs:
 
 import sys
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - run where pip was not asked
     raise ImportError(
         "Python 3.11 or newer is needed, this is "
         + ".".join(map(str, sys.version_info[:3]))
