@@ -40,8 +40,9 @@ def mask_bernoulli(x, level):
 
 def lots(x, across, down):
     """Uniform numbers, one for each block of across by down pixels."""
-    u = torch.rand(*x.shape[:2], x.shape[2] // down, x.shape[3] // across)
-    return u.repeat_interleave(down, 2).repeat_interleave(across, 3)
+    b, c, h, w = x.shape
+    u = torch.rand(b, c, -(-h // down), -(-w // across))
+    return u.repeat_interleave(down, 2).repeat_interleave(across, 3)[..., :h, :w]
 
 
 def salt_pepper_by(across, down):

@@ -1,11 +1,18 @@
 """Checks of lesson 01."""
 
 import torch
+from torch import nn
 
-from vae_helpers.checks.legacy import Wrong, check, compare
-from vae_helpers.checks.usual import Layer, then
+from vae_helpers.checks.core import Part, Wrong, call, declare
+from vae_helpers.checks.usual import SQUEEZED, Layer, then
 
-CASES = 40
+# 01.1
+
+
+def _right_pca(train, x, size):
+    mean = train.mean(0)
+    kept = torch.linalg.svd(train - mean, full_matrices=False).Vh[:size]
+    return (x - mean) @ kept.T @ kept + mean
 
 
 def _pca(train, x, size, *, centre=True, add_back=True, first=True, own=False):
@@ -54,6 +61,13 @@ def _whitened(train, x, size):
     return mean + ((x - mean) @ kept.T / values[:size]) @ kept
 
 
+def _standardised(train, x, size):
+    mean, spread = train.mean(0), train.std(0)
+    return mean + spread * _right_pca(
+        (train - mean) / spread, (x - mean) / spread, size
+    )
+
+
 # fmt: off
 PCA_MISTAKES = {
     "The mean is never taken off: the first direction then points at the mean image. "
@@ -89,24 +103,66 @@ PCA_MISTAKES = {
         lambda t, x, z: x,
     "Every row is the mean of `train`: the code is not used.":
         lambda t, x, z: t.mean(0).expand_as(x),
+    "Every pixel is divided by its spread first: that is PCA of standardised data, which "
+    "weighs dark pixels like bright ones. Take the mean off, and nothing else.":
+        _standardised,
+    "The directions come from `train` and `x` together. Nothing may be learned from the "
+    "images that are measured.":
+        lambda t, x, z: _project(torch.cat([t, x]) - t.mean(0), x, z, t.mean(0)),
+    "Mean and directions come from `train` and `x` together. Nothing may be learned from "
+    "the images that are measured.":
+        lambda t, x, z: _right_pca(torch.cat([t, x]), x, z),
+    "One direction too many is kept.":
+        lambda t, x, z: _right_pca(t, x, z + 1),
+    "One direction too few is kept.":
+        lambda t, x, z: _right_pca(t, x, z - 1),
+    SQUEEZED: then(_right_pca, torch.squeeze),
 }
 # fmt: on
 
 
-@check("01.1 pca_reconstruct")
-def pca_reconstruct(answer) -> str:
-    """pca_reconstruct(train, x, size) -> (B, D)."""
-    torch.manual_seed(0)
-    cases = []
-    for number in range(CASES):
-        d, size = 4 + number % 3, 1 + number % 3
-        mix = torch.randn(d, d) * torch.linspace(2, 0.3, d)[:, None]
-        shift = 2 * torch.randn(d)
-        cases.append(
-            (torch.randn(30, d) @ mix + shift, torch.randn(5, d) + shift, size)
-        )
-    compare(answer, _pca, cases, PCA_MISTAKES, tol=1e-3)
-    return f"{CASES} random data sets with different D and Z."
+def _data(images, pixels, size, measured=5):
+    mix = torch.randn(pixels, pixels) * torch.linspace(2, 0.3, pixels)[:, None]
+    shift = 2 * torch.randn(pixels)
+    train = torch.randn(images, pixels) @ mix + shift
+    return train, torch.randn(measured, pixels) + shift, size
+
+
+def _digits():
+    """As many pixels as a digit has, with 20 directions that stand out."""
+    basis = torch.randn(20, 784)
+    train, x = (torch.randn(n, 20) @ basis + 0.5 for n in (120, 3))
+    return train, x, 20
+
+
+pca_reconstruct = declare(
+    "01.1 pca_reconstruct",
+    "random data sets with different N, D and Z, a single image, images of 784 pixels.",
+    Part(
+        right=_right_pca,
+        cases=lambda: [
+            (
+                torch.tensor([[0.0, 1.0], [2.0, 2.0], [4.0, 3.0], [6.0, 5.0]]),
+                torch.tensor([[1.0, 1.0], [5.0, 3.0]]),
+                1,
+            ),
+            *[_data(30 + i, 4 + i % 3, 1 + i % 3, 3 + i % 4) for i in range(11)],
+        ],
+        edges=lambda: {
+            "a single image to reconstruct": _data(30, 5, 2, 1),
+            "one number for the code": _data(30, 5, 1),
+            "as many numbers as pixels (then nothing is lost)": _data(30, 4, 4),
+            "a hundred images to reconstruct": _data(30, 5, 2, 100),
+            "fewer training images than pixels": _data(6, 9, 3),
+            "images of 784 pixels": _digits(),
+        },
+        tol=1e-3,
+        wrong=PCA_MISTAKES,
+    ),
+)
+
+
+# 01.2
 
 
 def _forward(x, encoder, decoder):
@@ -119,20 +175,23 @@ def _mixed_batch(x, encoder, decoder):
     return code, decoder(code).T.reshape(x.shape)
 
 
+def _detached_code(x, encoder, decoder):
+    code = encoder(x.flatten(1))
+    return code, decoder(code.detach()).view_as(x)
+
+
 # fmt: off
 FORWARD_MISTAKES = {
     "The reconstruction comes first; needed is the code, then the reconstruction.":
         then(_forward, lambda r: (r[1], r[0])),
     "The reconstruction is flat, (B, D). Give it the shape of `x` again.":
         then(_forward, lambda r: (r[0], r[1].flatten(1))),
-    "Only the reconstruction is returned; needed are the code and the reconstruction.":
-        then(_forward, lambda r: r[1]),
     "There is a sigmoid behind the decoder; return what the decoder gives.":
         then(_forward, lambda r: (r[0], r[1].sigmoid())),
     "There is a ReLU behind the code. A code may be negative.":
         then(_forward, lambda r: (r[0].relu(), r[1])),
     "The decoder gets a detached code: no gradient of the error reaches the encoder.":
-        lambda x, e, d: (e(x.flatten(1)), d(e(x.flatten(1)).detach()).view_as(x)),
+        _detached_code,
     "No gradient passes: something is detached or inside no_grad.":
         then(_forward, lambda r: (r[0].detach(), r[1].detach())),
     "Rows and columns of the image are swapped.":
@@ -143,20 +202,83 @@ FORWARD_MISTAKES = {
 # fmt: on
 
 
-@check("01.2 forward_pass")
-def forward_pass(answer) -> str:
-    """forward_pass(x, encoder, decoder) -> code, reconstruction."""
-    torch.manual_seed(0)
-    cases = []
-    for number in range(CASES):
-        c, h, w, z = 1 + number % 2, 3, 2 + number % 3, 1 + number % 4
-        encoder, decoder = (
-            Layer(c * h * w, z, "encoder"),
-            Layer(z, c * h * w, "decoder"),
-        )
-        cases.append((torch.rand(2 + number % 3, c, h, w), encoder, decoder))
-    compare(answer, _forward, cases, FORWARD_MISTAKES, gradients=True)
-    return f"{CASES} random networks: shapes, values and gradients."
+class _Counted(nn.Module):
+    """A linear layer of given weights that counts the images it gets."""
+
+    def __init__(self, weight, name):
+        super().__init__()
+        self.layer = Layer(*reversed(weight.shape), name)
+        del self.layer.linear.weight
+        self.layer.linear.weight, self.images = weight, 0
+        nn.init.constant_(self.layer.linear.bias, 0.1)
+
+    def forward(self, x):
+        self.images += len(x)
+        return self.layer(x)
+
+
+def _on_weights(answer):
+    """The networks are made of matrices, whose gradients can be looked at."""
+    return lambda x, encoder, decoder: answer(
+        x, _Counted(encoder, "encoder"), _Counted(decoder, "decoder")
+    )
+
+
+def _need_one_code(answer):
+    """Wrong if the code that is returned is not the one that is decoded."""
+
+    def run(x, encoder, decoder):
+        first, second = _Counted(encoder, "encoder"), _Counted(decoder, "decoder")
+        answer(x, first, second)
+        if first.images > len(x):
+            raise Wrong(
+                "`encoder` is called twice. Call it once, keep the code, and give "
+                "that to the decoder: with dropout or noise two calls give two codes."
+            )
+
+    call(run, _networks(3, 1, 3, 4, 2))
+
+
+def _networks(size, channels, height, width, codes):
+    pixels = channels * height * width
+    weights = torch.randn(codes, pixels), torch.randn(pixels, codes)
+    return torch.rand(size, channels, height, width), *weights
+
+
+forward_pass = declare(
+    "01.2 forward_pass",
+    "random networks and batches of all sizes: shapes, values and gradients.",
+    Part(
+        right=_forward,
+        cases=lambda: [
+            (
+                torch.tensor([[[[1.0, 0.0]]], [[[0.0, 0.5]]]]),
+                torch.tensor([[1.0, -2.0]]),
+                torch.tensor([[1.0], [0.5]]),
+            ),
+            *[
+                _networks(2 + i % 3, 1 + i % 2, 3, 2 + i % 3, 1 + i % 4)
+                for i in range(10)
+            ],
+        ],
+        edges=lambda: {
+            "one image in the batch": _networks(1, 1, 3, 4, 2),
+            "one number for the code": _networks(3, 1, 3, 4, 1),
+            "one image and one number": _networks(1, 1, 3, 4, 1),
+            "three channels": _networks(2, 3, 3, 4, 2),
+            "images of one pixel": _networks(3, 1, 1, 1, 2),
+            "square images": _networks(3, 1, 4, 4, 2),
+        },
+        gradients=("encoder", "decoder"),
+        results=("code", "reconstruction"),
+        adapt=_on_weights,
+        after=[_need_one_code],
+        wrong=FORWARD_MISTAKES,
+    ),
+)
+
+
+# 01.3
 
 
 def _ratio(shape, pixel_bits, size, code_bits):
@@ -167,6 +289,8 @@ def _ratio(shape, pixel_bits, size, code_bits):
 RATIO_MISTAKES = {
     "This is bits of the code over bits of the image: turn the fraction round.":
         lambda *a: 1 / _ratio(*a),
+    "784 pixels are built in: use the shape that is given.":
+        lambda s, p, z, c: 784 * p / (z * c),
     "This compares numbers, not bits: a pixel and a code number need different bits.":
         lambda s, p, z, c: s[0] * s[1] * s[2] / z,
     "The channels are missing: an image has C times H times W pixels.":
@@ -188,16 +312,30 @@ RATIO_MISTAKES = {
 # fmt: on
 
 
-@check("01.3 compression_ratio")
-def compression_ratio(answer) -> str:
-    """compression_ratio(image_shape, pixel_bits, code_size, code_bits) -> number."""
-    torch.manual_seed(0)
+def _sizes(count):
     draw = lambda low, high: int(torch.randint(low, high, ()))  # noqa: E731
-    cases = [((1, 28, 28), 8, 20, 32)]
-    for _ in range(CASES - 1):
+    for _ in range(count):
         shape = (draw(1, 5), draw(4, 40), draw(4, 40))
-        cases.append((shape, draw(1, 17), draw(1, 60), draw(4, 65)))
-    compare(answer, _ratio, cases, RATIO_MISTAKES)
-    if isinstance(answer(*cases[0]), torch.Tensor):
-        raise Wrong("Return a Python number, not a tensor.")
-    return f"{CASES} sets of sizes and bits."
+        yield shape, draw(1, 17), draw(1, 60), draw(4, 65)
+
+
+compression_ratio = declare(
+    "01.3 compression_ratio",
+    "many sizes and bits, also codes that are larger than the image.",
+    Part(
+        right=_ratio,
+        cases=lambda: [((1, 2, 3), 8, 4, 6), ((1, 28, 28), 8, 20, 32), *_sizes(20)],
+        edges=lambda: {
+            "an image of one pixel": ((1, 1, 1), 8, 2, 32),
+            "one bit for a pixel": ((1, 28, 28), 1, 20, 32),
+            "three channels": ((3, 32, 32), 8, 128, 16),
+            "a code that is larger than the image (the ratio is below 1)": (
+                (1, 4, 4),
+                8,
+                100,
+                32,
+            ),
+        },
+        wrong=RATIO_MISTAKES,
+    ),
+)

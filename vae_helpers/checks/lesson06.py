@@ -92,6 +92,7 @@ def _measure_gaussian(function: Callable) -> SimpleNamespace:
     tall, wide = (main.std(axis).max().item() for axis in (2, 3))
     widths = {key: n.std().item() / key[1] for key, n in noise.items()}
     return SimpleNamespace(
+        finite=all(bool(n.isfinite().all()) for n in noise.values()),
         shared=_shared(main),
         low=min(float((n + images[k]).min()) for (k, _), n in noise.items()),
         high=max(float((n + images[k]).max()) for (k, _), n in noise.items()),
@@ -142,6 +143,11 @@ def _same_axis(where: str) -> str:
 
 
 GAUSSIAN = [
+    Symptom(
+        "`gaussian` gives NaN or infinite values.",
+        lambda s: not s.finite,
+        lambda x, level: x * torch.nan,
+    ),
     Symptom(
         "`gaussian` clips to [0, 1]. Clipped noise is no longer Gaussian, and "
         "black pixels only get brighter: leave it out.",
@@ -212,7 +218,7 @@ GAUSSIAN = [
         lambda s: (
             "`gaussian` shifts the images: over many pixels, noise divided by `level` has "
             f"the mean {s.mean:+.2f} where 0 is needed. Is something added or subtracted "
-            "beside the noise, such as a mean of the images?"
+            "beside the noise, such as a mean of the images, or is one side cut off?"
         ),
         lambda s: abs(s.mean) > 0.05,
         lambda x, level: x - x.mean() + level * torch.randn_like(x),
@@ -434,9 +440,9 @@ SALT_PEPPER = [
         _hit_by(_uniform(), _zero),
     ),
     Symptom(
-        "`salt_pepper` rounds the destroyed pixels: a dark one becomes black, a bright one "
-        "white. Which of the two it is must be chance, half and half.",
-        lambda s: abs(s.first.white - 0.5) < 0.05 and s.each[2].white < 0.05,
+        "In `salt_pepper` the pixel decides whether it becomes black or white: dark images "
+        "get only one of the two. It must be chance, half and half.",
+        lambda s: abs(s.first.white - 0.5) < 0.05 and abs(s.each[2].white - 0.5) > 0.45,
         _hit_by(_uniform(), lambda u, level, x: x.round()),
     ),
     *_places("salt_pepper", _half),
