@@ -827,9 +827,12 @@ plt.show()
 #
 # ### Exercise 03.3 · Log of a mean of exponentials
 #
-# *core, medium, 7 minutes*
+# *core, medium, 12 minutes*
 #
-# From log-weights compute $\log \frac1S \sum_s w_s$ for each example, without overflow.
+# From log-weights compute $\log \frac1S \sum_s w_s$ for each example, without overflow. Then
+# build the log-weights, $\log w_s = \log p_\theta(x \mid z_s) + \log p(z_s) - \log q(z_s \mid x)$,
+# for $p(z) = \mathcal N(0, I)$ and $q(z \mid x) = \mathcal N(\mu, \operatorname{diag}(\sigma^2))$. The
+# codes `z` were drawn from $q$, and the log-likelihood is given.
 
 
 # %% tags=["exercise"]
@@ -840,8 +843,19 @@ def log_mean_of_weights(log_weight):
     ### END SOLUTION
 
 
+def importance_log_weights(log_likelihood, z, mu, logvar):
+    """log p(x | z) (B, S); z (B, S, Z) from q; mu, logvar (B, Z) -> log w (B, S)."""
+    ### BEGIN SOLUTION
+    mu, logvar = mu[:, None], logvar[:, None]  # (B, 1, Z), the same for all samples
+    log_prior = -0.5 * (z**2 + math.log(2 * math.pi)).sum(2)  # (B, S)
+    squares = (z - mu) ** 2 / logvar.exp()
+    log_q = -0.5 * (squares + logvar + math.log(2 * math.pi)).sum(2)
+    return log_likelihood + log_prior - log_q
+    ### END SOLUTION
+
+
 # %% tags=["check"]
-check.log_mean_exp(log_mean_of_weights)
+check.log_mean_exp(log_mean_of_weights, importance_log_weights)
 
 # %% [markdown]
 # <details><summary>Hint 1: mean and sum</summary>
@@ -853,9 +867,11 @@ check.log_mean_exp(log_mean_of_weights)
 # `torch.logsumexp(t, dim=...)` does the trick with the largest value inside. By hand it is
 # `t.max(1, keepdim=True).values`, taken out and put back.
 # </details>
-# <details><summary>Hint 3: a test without the check</summary>
+# <details><summary>Hint 3: two tests without the check</summary>
 #
-# Five equal log-weights of $-1000$ must give $-1000$.
+# Five equal log-weights of $-1000$ must give $-1000$. If $q$ is the prior, with $\mu = 0$ and
+# $\log\sigma^2 = 0$, each log-weight is the log-likelihood alone. A log-density of independent
+# dimensions is a sum over them; `mu[:, None]` has the axis of the samples.
 # </details>
 
 # %% [markdown]

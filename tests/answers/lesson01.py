@@ -102,7 +102,7 @@ EXERCISES = {
         "wrong": [
             ((lambda x, e, d: forward(x, e, d)[::-1],), "comes first"),
             ((lambda x, e, d: (e(x.flatten(1)), d(e(x.flatten(1)))),), "is flat"),
-            ((lambda x, e, d: forward(x, e, d)[1],), "Only the reconstruction"),
+            ((lambda x, e, d: forward(x, e, d)[1],), "Return 2 things"),
             ((lambda x, e, d: (e(x), d(e(x))),), "Flatten images"),
             (
                 (lambda x, e, d: [t.detach() for t in forward(x, e, d)],),

@@ -460,6 +460,39 @@ def gap_without_determinant(covariance):
     return 0.5 * torch.linalg.inv(covariance).diag().log().sum()
 
 
+def weights_formula(log_likelihood, z, mu, logvar):
+    mu, logvar = mu.unsqueeze(1), logvar.unsqueeze(1)
+    ratio = (z - mu).square() / logvar.exp() + logvar - z.square()
+    return log_likelihood + 0.5 * ratio.sum(-1)
+
+
+def weights_library(log_likelihood, z, mu, logvar):
+    q = td.Independent(td.Normal(mu, (logvar / 2).exp()), 1)
+    p = td.Independent(td.Normal(torch.zeros_like(mu), torch.ones_like(mu)), 1)
+    samples = z.transpose(0, 1)
+    return log_likelihood + (p.log_prob(samples) - q.log_prob(samples)).T
+
+
+def weights_loop(log_likelihood, z, mu, logvar):
+    rows = []
+    for ll, codes, m, v in zip(log_likelihood, z, mu, logvar, strict=True):
+        q, p = td.Normal(m, v.exp().sqrt()), td.Normal(0.0, 1.0)
+        rows.append(ll + p.log_prob(codes).sum(1) - q.log_prob(codes).sum(1))
+    return torch.stack(rows)
+
+
+def weights_with_kl(log_likelihood, z, mu, logvar):
+    return log_likelihood - kl_formula(mu, logvar)[:, None].expand_as(log_likelihood)
+
+
+def weights_of_prior_draws(log_likelihood, z, mu, logvar):
+    return log_likelihood + td.Normal(0.0, 1.0).log_prob(z).sum(2)
+
+
+def weights_of_sigma(log_likelihood, z, mu, logvar):
+    return weights_library(log_likelihood, z, mu, 2 * logvar)
+
+
 EXERCISES = {
     "03.1": {
         "check": check.kl_to_standard_normal,
@@ -535,27 +568,34 @@ EXERCISES = {
     "03.3": {
         "check": check.log_mean_exp,
         "right": [
-            (lme_library,),
-            (lme_by_hand,),
-            (lme_detached_top,),
-            (lme_loop,),
-            (lme_inside,),
+            (lme_library, weights_library),
+            (lme_by_hand, weights_formula),
+            (lme_detached_top, weights_formula),
+            (lme_loop, weights_formula),
+            (lme_inside, weights_formula),
         ],
         "wrong": [
-            ((lme_mean_of_logs,), "mean of the logs"),
-            ((lme_sum,), "log S must be subtracted"),
-            ((lme_naive,), "log-weights around -1000"),
-            ((lme_one_maximum,), "rows from -1000 to 1000"),
-            ((lme_top_forgotten,), "not put back"),
-            ((lme_without_log,), "logarithm is missing"),
-            ((lme_batch_axis,), "axis 0"),
-            ((lme_batch_size,), "log of the batch size"),
-            ((lme_divided,), "divide the logarithm by S"),
-            ((lme_minus_s,), "You subtract S"),
-            ((lme_batch_mean,), "mean over the batch at the end"),
-            ((lme_detached,), "carry no gradient"),
-            ((lme_clamped,), "a limit on the weights"),
+            ((lme_mean_of_logs, weights_formula), "mean of the logs"),
+            ((lme_sum, weights_formula), "log S must be subtracted"),
+            ((lme_naive, weights_formula), "log-weights around -1000"),
+            ((lme_one_maximum, weights_formula), "rows from -1000 to 1000"),
+            ((lme_top_forgotten, weights_formula), "not put back"),
+            ((lme_without_log, weights_formula), "logarithm is missing"),
+            ((lme_batch_axis, weights_formula), "axis 0"),
+            ((lme_batch_size, weights_formula), "log of the batch size"),
+            ((lme_divided, weights_formula), "divide the logarithm by S"),
+            ((lme_minus_s, weights_formula), "You subtract S"),
+            ((lme_batch_mean, weights_formula), "mean over the batch at the end"),
+            ((lme_detached, weights_formula), "carry no gradient"),
+            ((lme_clamped, weights_formula), "a limit on the weights"),
             ((returns_nothing,), "returned None"),
+            ((lme_library, weights_with_kl), "KL in closed form"),
+            ((lme_library, weights_of_prior_draws), "log q is missing"),
+            ((lme_library, weights_of_sigma), "logvar as log sigma"),
+            (
+                (lme_library, lambda ll, z, m, v: weights_formula(ll, z, m, v).sum(1)),
+                "shape",
+            ),
         ],
     },
     "03.4": {

@@ -5,11 +5,7 @@ import math
 import torch
 
 from vae_helpers.checks.core import Part, Wrong, call, close, declare, parts
-from vae_helpers.checks.usual import (
-    kl_each,
-    kl_formulas,
-    reduced,
-)
+from vae_helpers.checks.usual import SQUEEZED, kl_each, kl_formulas, reduced, then
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -357,9 +353,92 @@ LME_MISTAKES = {
         _then(lambda r, w: r[:, None]),
 }
 # fmt: on
+def _log_normal(z, mu, logvar, constant=LOG_2PI):
+    return -0.5 * ((z - mu) ** 2 / logvar.exp() + logvar + constant).sum(2)
+
+
+def _log_q(z, mu, logvar):
+    return _log_normal(z, mu[:, None], logvar[:, None])
+
+
+def _log_prior(z):
+    return _log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
+
+
+def _log_weights(log_likelihood, z, mu, logvar):
+    return log_likelihood + _log_prior(z) - _log_q(z, mu, logvar)
+
+
+def _weights_with(prior=_log_prior, q=_log_q):
+    """Log-weights with another prior term or another log q."""
+    return lambda ll, z, mu, lv: ll + prior(z) - q(z, mu, lv)
+
+
+def _draws(size, samples, latents, mu=None, logvar=None):
+    mu = _draw(size, latents) if mu is None else _full(mu, size, latents)
+    logvar = _draw(size, latents) if logvar is None else _full(logvar, size, latents)
+    eps = _draw(size, samples, latents)
+    z = mu[:, None] + torch.exp(0.5 * logvar)[:, None] * eps
+    return 10 * _draw(size, samples), z, mu, logvar
+
+
+# fmt: off
+WEIGHT_MISTAKES = {
+    "The prior is missing: log p(x, z) is log p(x | z) + log p(z).":
+        _weights_with(prior=lambda z: 0),
+    "log q is missing: the codes were drawn from q, and each counts for less where q is "
+    "large.":
+        _weights_with(q=lambda z, mu, lv: 0),
+    "log q has the wrong sign: the weight is p(x, z) divided by q(z | x).":
+        _weights_with(q=lambda z, mu, lv: -_log_q(z, mu, lv)),
+    "log p(z) has the wrong sign: add it.":
+        _weights_with(prior=lambda z: -_log_prior(z)),
+    "You subtract the KL in closed form. It is the mean of log q - log p(z) over all z; a "
+    "weight needs both log-densities at its own z.":
+        lambda ll, z, mu, lv: ll - _kl(mu, lv)[:, None],
+    "log q is taken at the mean of q. It belongs to the z that was drawn.":
+        _weights_with(q=lambda z, mu, lv: _log_q(mu[:, None].expand_as(z), mu, lv)),
+    "log p(z) is taken at the mean of q. It belongs to the z that was drawn.":
+        lambda ll, z, mu, lv: ll + _log_prior(mu[:, None].expand_as(z)) - _log_q(z, mu, lv),
+    "This is the log-likelihood alone: in your answer log p(z) and log q are the same.":
+        lambda ll, z, mu, lv: ll + 0 * z.sum(2),
+    "In log q you use logvar as log sigma. It is log sigma^2.":
+        _weights_with(q=lambda z, mu, lv: _log_q(z, mu, 2 * lv)),
+    "In log q you divide by sigma. The square is divided by the variance, exp(logvar).":
+        _weights_with(q=lambda z, mu, lv: _log_q(z, mu, lv)
+            - 0.5 * ((z - mu[:, None])**2 * ((-0.5 * lv).exp() - (-lv).exp())[:, None]).sum(2)),
+    "In log q the term with logvar is missing: a wide q has a lower density.":
+        _weights_with(q=lambda z, mu, lv: _log_q(z, mu, lv) + 0.5 * lv.sum(1)[:, None]),
+    "In log q logvar counts twice: the normalising constant has half of it.":
+        _weights_with(q=lambda z, mu, lv: _log_q(z, mu, lv) - 0.5 * lv.sum(1)[:, None]),
+    "In log q the variance multiplies the square. Divide by it.":
+        _weights_with(q=lambda z, mu, lv: _log_q(z, mu, lv)
+            - 0.5 * ((z - mu[:, None])**2 * (lv.exp() - (-lv).exp())[:, None]).sum(2)),
+    "The 2 pi stands in log p(z) and not in log q: both need it, or neither.":
+        lambda ll, z, mu, lv: _log_weights(ll, z, mu, lv) - 0.5 * z.shape[2] * LOG_2PI,
+    "The 2 pi stands in log q and not in log p(z): both need it, or neither.":
+        lambda ll, z, mu, lv: _log_weights(ll, z, mu, lv) + 0.5 * z.shape[2] * LOG_2PI,
+    "The log-densities are means over the latent dimensions. Sum over them.":
+        lambda ll, z, mu, lv: ll + (_log_prior(z) - _log_q(z, mu, lv)) / z.shape[2],
+    "The one half of the Gaussian exponent is missing in both log-densities.":
+        lambda ll, z, mu, lv: ll + 2 * (_log_prior(z) - _log_q(z, mu, lv)),
+    "These are the weights. Return their logarithms: the weights overflow.":
+        lambda ll, z, mu, lv: _log_weights(ll, z, mu, lv).exp(),
+    "This is the bound already. Return one log-weight for each sample, (B, S).":
+        then(_log_weights, _log_mean_exp),
+    "You took the mean over the samples. Return one log-weight for each of them, (B, S).":
+        then(_log_weights, lambda w: w.mean(1)),
+    "The sign is flipped: log w is log p(x, z) - log q(z | x).":
+        then(_log_weights, torch.neg),
+    SQUEEZED: then(_log_weights, torch.squeeze),
+}
+# fmt: on
+
+
 log_mean_exp = declare(
     "03.3 log of a mean of exponentials",
-    "random batches with gradients, one sample, and log-weights from -1000 to 1000.",
+    "random batches with gradients, one sample, log-weights from -1000 to 1000; and weights "
+    "built from wide and narrow guesses.",
     Part(
         right=_log_mean_exp,
         cases=lambda: [
@@ -386,7 +465,38 @@ log_mean_exp = declare(
             "5,000 samples": (_draw(2, 5000),),
         },
         gradients=("log_weight",),
+        name="log_mean_of_weights",
         wrong=LME_MISTAKES,
+    ),
+    Part(
+        right=_log_weights,
+        cases=lambda: [
+            (
+                _row(-1.0, -2.0),
+                torch.tensor([[[0.5], [1.5]]], dtype=torch.float64),
+                _row(1.0),
+                _row(-1.0),
+            ),
+            *[_draws(2 + i % 3, 4 + i % 4, 1 + i % 5) for i in range(10)],
+        ],
+        edges=lambda: {
+            "one image in the batch": _draws(1, 5, 2),
+            "one sample": _draws(3, 1, 2),
+            "one latent": _draws(3, 4, 1),
+            "one image, one sample, one latent": _draws(1, 1, 1),
+            "as many samples as images and latents": _draws(3, 3, 3),
+            "q equal to the prior": _draws(3, 4, 2, 0.0, 0.0),
+            "a very wide q, logvar = 12 (is something clamped?)": _draws(
+                2, 3, 2, 0.0, 12.0
+            ),
+            "a very narrow q, logvar = -25 (is something clamped?)": _draws(
+                2, 3, 2, 0.5, -25.0
+            ),
+            "a q far from 0": _draws(2, 3, 2, 40.0),
+        },
+        name="importance_log_weights",
+        answer=1,
+        wrong=WEIGHT_MISTAKES,
     ),
     dtype=torch.float64,
 )
