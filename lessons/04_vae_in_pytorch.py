@@ -36,7 +36,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vae_helpers import bounds, data, diagnostics, plots, runtime, training, widgets
+from vae_helpers import (
+    bounds,
+    data,
+    generated,
+    latents,
+    plots,
+    runtime,
+    training,
+    widgets,
+)
 from vae_helpers import vae as course_vae
 from vae_helpers.checks import lesson04 as check
 from vae_helpers.expected import expected
@@ -809,7 +818,7 @@ for name, pictures in [("minus", minus), ("reconstruction", same), ("plus", plus
 # %%
 with torch.no_grad():
     all_mu, all_logvar = better.encode(test_x)
-price = diagnostics.kl_per_dimension(all_mu, all_logvar).cpu()  # (Z,) nats
+price = latents.kl_per_dimension(all_mu, all_logvar).cpu()  # (Z,) nats
 ranked = price.argsort(descending=True)
 figure, ax = plt.subplots(figsize=(6, 2.6))
 ax.bar(range(1, LATENT + 1), price[ranked])
@@ -875,17 +884,17 @@ plots.show_images(
 # test images from real training images.
 
 # %%
-classifier = diagnostics.train_classifier(
+classifier = generated.train_classifier(
     digits, steps=CLASSIFIER_STEPS, seed=SEED, device=device
 )
 COUNT = min(len(digits.test_images), 5000)  # the same for every row of the table
 shuffle = torch.Generator().manual_seed(SEED)
 some = torch.randperm(len(digits.test_images), generator=shuffle)[:COUNT]
 train_some = torch.randperm(len(digits.train_images), generator=shuffle)[:COUNT]
-real_features, _ = diagnostics.features_and_probabilities(
+real_features, _ = generated.features_and_probabilities(
     classifier, digits.train_images[train_some]
 )
-_, guess = diagnostics.features_and_probabilities(classifier, digits.test_images)
+_, guess = generated.features_and_probabilities(classifier, digits.test_images)
 right = (guess.argmax(1) == digits.test_labels).double().mean().item()
 print(f"the classifier names {right:.1%} of the test digits correctly")
 
@@ -935,7 +944,7 @@ make = {
 # %%
 with torch.no_grad():
     report = {
-        name: diagnostics.sample_report(classifier, pictures(), real_features)
+        name: generated.sample_report(classifier, pictures(), real_features)
         for name, pictures in make.items()
     }
 print(f"{'':34}distance   sure   rarest class")

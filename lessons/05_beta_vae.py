@@ -1542,10 +1542,10 @@ for name, codes in [("as it is", code_table), ("reshaped", scrambled)]:
 # |---|---|
 # | $\mathcal D + \beta\,\mathcal R$ | `vae.vae_loss` |
 # | $-\mathrm{ELBO} = \mathcal D + \mathcal R$ on a data set | `bounds.mean_terms` |
-# | latents whose mean varies over images | `diagnostics.active_units` |
-# | KL of each latent | `diagnostics.kl_per_dimension` |
-# | $\text{gap}_k$ | `diagnostics.mutual_information_gap` |
-# | one latent moved, the others held | `diagnostics.traverse` |
+# | latents whose mean varies over images | `latents.active_units` |
+# | KL of each latent | `latents.kl_per_dimension` |
+# | $\text{gap}_k$ | `latents.mutual_information_gap` |
+# | one latent moved, the others held | `latents.traverse` |
 # | the linear model | `linear_gaussian.elbo`, `linear_gaussian.log_evidence` |
 # | pictures with known factors | `sprites.make_sprites` |
 #

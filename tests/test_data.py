@@ -23,11 +23,11 @@ import torch
 from vae_helpers import data, download
 from vae_helpers.data import (
     DataUnavailableError,
-    known_in_unit_interval,
     load_images,
     to_unit_interval,
 )
 from vae_helpers.distributions import bernoulli_log_likelihood
+from vae_helpers.pixels import known_in_unit_interval
 
 # torchvision keeps the errors of its mirrors, and with them closed sockets, until they
 # are collected as garbage, in whatever code then runs.
@@ -756,3 +756,52 @@ def test_other_pixels_are_refused(images, came):
     message = str(caught.value)
     assert "need uint8 images (0 to 255) or floats in [0, 1]" in message
     assert f"got {came}" in message
+
+
+# The right names, the wrong files
+
+DATA_SETS = ("MNIST", "FashionMNIST")
+
+
+def _labels(body: bytes, first: list[int]) -> bytes:
+    """The bytes of a file of labels, with other ones at its beginning."""
+    return body[:8] + bytes(first) + body[8 + len(first) :]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_files_of_another_data_set_are_recognised(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAE_COURSE_DATA", str(tmp_path))
+    for here, there in (DATA_SETS, DATA_SETS[::-1]):
+        first, file = data.FIRST_LABELS[there][0], "train-labels-idx1-ubyte"
+        write_folder(tmp_path, FILES | {file: _labels(FILES[file], first)}, here)
+        with pytest.raises(DataUnavailableError, match=f"files of {there}"):
+            load_images(here)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_file_with_holes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAE_COURSE_DATA", str(tmp_path))
+    body = FILES[TRAIN_IMAGES]
+    half = len(body) // 2
+    write_folder(
+        tmp_path, FILES | {TRAIN_IMAGES: body[:half] + bytes(len(body) - half)}
+    )
+    with pytest.raises(DataUnavailableError, match="the file has holes"):
+        load_images("MNIST")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_relative_folder_is_found_from_the_place_where_it_was_typed(
+    tmp_path, monkeypatch
+):
+    write_folder(tmp_path / "mydata", FILES)
+    kernel = tmp_path / "elsewhere"
+    kernel.mkdir()
+    monkeypatch.setenv("VAE_COURSE_DATA", "mydata")
+    monkeypatch.setenv("PWD", str(tmp_path))
+    monkeypatch.chdir(kernel)
+    assert load_images("MNIST", quiet=True).is_full
+    monkeypatch.setenv("VAE_COURSE_DATA", "nowhere")
+    with pytest.raises(DataUnavailableError) as error:
+        load_images("MNIST")
+    assert str(kernel / "nowhere" / "MNIST" / "raw") in str(error.value)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.metrics import mutual_info_score
 
-from vae_helpers.diagnostics import (
+from vae_helpers.latents import (
     active_units,
     mutual_information_gap,
     traverse,

@@ -13,8 +13,8 @@ import test_vae_and_bounds
 from vae_helpers import (
     anomaly,
     bounds,
-    diagnostics,
     distributions,
+    latents,
     linear_gaussian,
     vae,
 )
@@ -213,35 +213,35 @@ MUTANTS = {
         test_vae_and_bounds.test_the_importance_weighted_bound_climbs_to_the_exact_value,
     ),
     "active units from the standard deviation": (
-        diagnostics,
+        latents,
         "active_units",
         "mu.var(0, correction=0)",
         "mu.std(0, correction=0)",
         test_disentanglement.test_active_units_counts_what_varies_and_not_what_is_large,
     ),
     "active units over the wrong axis": (
-        diagnostics,
+        latents,
         "active_units",
         "mu.var(0,",
         "mu.var(1,",
         test_disentanglement.test_active_units_counts_what_varies_and_not_what_is_large,
     ),
     "transposed mutual information": (
-        diagnostics,
+        latents,
         "mutual_information_gap",
         "for latent in cut.T)",
         "for latent in cut.reshape(cut.shape[1], -1))",
         test_disentanglement.test_it_is_not_transposed,
     ),
     "the gap without the second best": (
-        diagnostics,
+        latents,
         "mutual_information_gap",
         "scores[-1] - scores[-2]",
         "scores[-1]",
         test_disentanglement.test_it_is_not_transposed,
     ),
     "aliasing traversal": (
-        diagnostics,
+        latents,
         "traverse",
         "codes = z.repeat(len(positions), 1)",
         "z[latent] = positions[-1]\n    codes = z.repeat(len(positions), 1)",
@@ -294,7 +294,7 @@ def _mutate(monkeypatch, module, name, right, wrong):
     exec(compile(source.replace(right, wrong), f"mutant of {name}", "exec"), namespace)
     mutant, original = namespace[name], getattr(module, name)
     users = (test_vae_and_bounds, test_disentanglement, anomaly, test_anomaly)
-    for place in (distributions, bounds, vae, linear_gaussian, diagnostics, *users):
+    for place in (distributions, bounds, vae, linear_gaussian, latents, *users):
         if getattr(place, name, None) is original:
             monkeypatch.setattr(place, name, mutant)
 

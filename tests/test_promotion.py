@@ -10,8 +10,8 @@ from lesson_source import STEMS, definitions
 from vae_helpers import (
     anomaly,
     bounds,
-    diagnostics,
     distributions,
+    latents,
     linear_gaussian,
     training,
     vae,
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 MODULES = (
     anomaly,
     bounds,
-    diagnostics,
+    latents,
     distributions,
     linear_gaussian,
     training,
@@ -91,19 +91,19 @@ FUNCTIONS = {  # lesson and name -> helper and random arguments
         lambda: (torch.rand(5, 1, 4, 4),),
     ),
     ("05", "active_units"): (
-        diagnostics.active_units,
+        latents.active_units,
         lambda: (0.1 * torch.randn(30, 6),),
     ),
     ("05", "kl_per_dimension"): (
-        diagnostics.kl_per_dimension,
+        latents.kl_per_dimension,
         lambda: (torch.randn(30, 6), torch.randn(30, 6)),
     ),
     ("05", "mutual_information_gap"): (
-        diagnostics.mutual_information_gap,
+        latents.mutual_information_gap,
         lambda: (torch.randn(80, 4), torch.randint(0, 3, (80, 2))),
     ),
     ("05", "traverse"): (
-        diagnostics.traverse,
+        latents.traverse,
         lambda: (torch.randn(5), 3, torch.randn(4)),
     ),
     ("07", "choose_threshold"): (

@@ -1,4 +1,4 @@
-"""Runtime, plots, widgets, panels and diagnostics."""
+"""Runtime, plots, widgets, panels, latents and drawn images."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_helpers import diagnostics, expected, plots, runtime, widgets
+from vae_helpers import expected, generated, latents, plots, runtime, widgets
 from vae_helpers.data import ImageData
 
 # --- runtime ---------------------------------------------------------------------------
@@ -217,6 +217,41 @@ def test_whole_sliders_give_whole_numbers():
     assert isinstance(widgets.slider("N", 1, 5, value=2, step=1, whole=True).value, int)
 
 
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (torch.rand(4, 28, 28), r"images.unsqueeze\(1\)"),
+        (torch.rand(4, 4, 28, 28), "got \\(4, 4, 28, 28\\)"),
+        (torch.rand(4, 1, 8, 8) * 255, "divide 8-bit images by 255"),
+        (torch.ones(4, 1, 8, 8, dtype=torch.int32), "got int32"),
+        (torch.rand(3, 1, 8, 8), "3 images do not fill rows of 2"),
+    ],
+)
+def test_images_that_cannot_be_shown_are_refused_in_words(images, words):
+    with pytest.raises(ValueError, match=words):
+        plots.show_images(images, 2)
+
+
+def test_colour_images_and_arrays_are_shown():
+    plots.show_images(torch.randint(0, 256, (4, 3, 8, 6), dtype=torch.uint8), 2)
+    (picture,) = plots.plt.gca().images
+    assert picture.get_array().shape == (16, 12, 3)
+    plots.show_images(torch.rand(4, 1, 8, 6).numpy(), 2)
+    assert plots.plt.gca().images[0].get_array().shape == (16, 12)
+
+
+def test_a_dark_style_changes_nothing_of_the_figures():
+    with plots.plt.rc_context():
+        plots.style()
+        light = dict(plots.plt.rcParams)
+    with plots.plt.style.context("dark_background"):
+        plots.plt.rcParams["text.usetex"] = True
+        plots.style()
+        dark = dict(plots.plt.rcParams)
+    differ = {k for k in light if repr(light[k]) != repr(dark[k])}
+    assert not {k for k in differ if "color" in k or "usetex" in k}, differ
+
+
 # --- expected panels -------------------------------------------------------------------
 
 
@@ -280,7 +315,7 @@ def test_panels_can_be_recorded(monkeypatch, tmp_path):
     assert json.loads(record.read_text()) == ["99", "loss", "sample", 30.0]
 
 
-# --- diagnostics -----------------------------------------------------------------------
+# --- latents and drawn images -----------------------------------------------------------------------
 
 
 def test_frechet_distance_of_gaussians_with_known_parameters():
@@ -288,8 +323,8 @@ def test_frechet_distance_of_gaussians_with_known_parameters():
     a = torch.randn(200_000, 2, dtype=torch.float64)
     b = torch.tensor([3.0, 1.0]) * torch.randn(200_000, 2) + torch.tensor([1.0, -2.0])
     # |m|^2 + sum (s_a - s_b)^2 for diagonal covariances: 5 + (1 - 3)^2 + 0
-    assert diagnostics.frechet_distance(a, b) == pytest.approx(9.0, rel=0.02)
-    assert diagnostics.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+    assert generated.frechet_distance(a, b) == pytest.approx(9.0, rel=0.02)
+    assert generated.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
 
 
 def test_frechet_distance_of_correlated_gaussians_equals_scipy():
@@ -300,25 +335,25 @@ def test_frechet_distance_of_correlated_gaussians_equals_scipy():
     root = scipy_linalg.sqrtm(ca @ cb).real
     shift = ((a.mean(0) - b.mean(0)) ** 2).sum().item()
     want = shift + np.trace(ca + cb - 2 * root)
-    assert diagnostics.frechet_distance(a, b) == pytest.approx(want, rel=1e-6)
+    assert generated.frechet_distance(a, b) == pytest.approx(want, rel=1e-6)
 
 
 def test_frechet_distance_refuses_too_few_rows():
     with pytest.raises(ValueError, match="more rows than the 64 features, got 64"):
-        diagnostics.frechet_distance(torch.rand(64, 64), torch.rand(99, 64))
+        generated.frechet_distance(torch.rand(64, 64), torch.rand(99, 64))
     with pytest.raises(ValueError, match=r"got \(9, 2\) and \(9, 3\)"):
-        diagnostics.frechet_distance(torch.rand(9, 2), torch.rand(9, 3))
+        generated.frechet_distance(torch.rand(9, 2), torch.rand(9, 3))
 
 
 def test_kl_per_dimension_sums_to_the_kl():
     from vae_helpers.distributions import kl_to_standard_normal
 
     mu, logvar = torch.randn(50, 4), torch.randn(50, 4)
-    found = diagnostics.kl_per_dimension(mu, logvar)
+    found = latents.kl_per_dimension(mu, logvar)
     assert found.shape == (4,)
     torch.testing.assert_close(found.sum(), kl_to_standard_normal(mu, logvar).mean())
     with pytest.raises(ValueError, match=r"mu \(50, 4\), logvar \(50, 3\)"):
-        diagnostics.kl_per_dimension(mu, logvar[:, :3])
+        latents.kl_per_dimension(mu, logvar[:, :3])
 
 
 def test_a_classifier_learns_and_reports():
@@ -330,10 +365,10 @@ def test_a_classifier_learns_and_reports():
     data = ImageData(
         "MNIST", "a test", False, images, labels, images, labels, ("0", "1")
     )
-    classifier = diagnostics.train_classifier(data, steps=30)
-    features, chances = diagnostics.features_and_probabilities(classifier, images)
+    classifier = generated.train_classifier(data, steps=30)
+    features, chances = generated.features_and_probabilities(classifier, images)
     assert features.shape == (2000, 64) and (chances.argmax(1) == labels).all()
-    report = diagnostics.sample_report(classifier, images, features)
+    report = generated.sample_report(classifier, images, features)
     assert report["distance"] == pytest.approx(0, abs=1e-3)
     assert report["rarest class"] == pytest.approx(0.5)
 

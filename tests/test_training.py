@@ -12,6 +12,7 @@ import torch
 from nbclient import NotebookClient
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import DataLoader, TensorDataset
 
 from vae_helpers import training
 from vae_helpers.training import History, fit, progress, warmup_cosine
@@ -135,23 +136,135 @@ def test_an_exploding_logvar_is_named():
         fit(model, IMAGES, vae_loss, steps=5, batch_size=32, report_every=5)
 
 
-def test_an_interrupt_keeps_model_and_history(capsys):
+def _autoencoder():
+    return Autoencoder(2, 8, (1, 6, 6))
+
+
+def _interrupting(at):
+    """A loss that is interrupted, as by the kernel's Stop, when it is called `at` times."""
     count = 0
 
     def loss_fn(model, x):
         nonlocal count
         count += 1
-        if count == 26:
+        if count == at:
             signal.raise_signal(signal.SIGINT)  # what "interrupt the kernel" sends
         return vae_loss(model, x)
 
+    return loss_fn
+
+
+def test_an_interrupt_ends_the_cell_and_keeps_model_and_history():
     model = _model()
     before = _weights(model)
-    history = fit(model, IMAGES, loss_fn, steps=99, batch_size=32, report_every=10)
+    said = "Stopped by hand after 25 of 99 steps"
+    with pytest.raises(KeyboardInterrupt, match=said) as stop:
+        fit(model, IMAGES, _interrupting(26), steps=99, batch_size=32, report_every=10)
+    assert stop.value._render_traceback_()[0].startswith(said)
+    history = training.last_history()
     assert history.interrupted and history.steps == [10, 20]
-    assert len(history["loss"]) == 2
+    assert len(history["loss"]) == 2 and "stopped by hand" in repr(history)
     assert not torch.equal(_weights(model), before)
-    assert "Stopped by hand after 25 of 99 steps" in capsys.readouterr().out
+
+
+def test_an_interrupt_before_the_first_report_says_why_there_is_no_loss():
+    with pytest.raises(KeyboardInterrupt, match="after 0 of 99 steps"):
+        fit(_model(), IMAGES, _interrupting(1), steps=99, batch_size=32)
+    with pytest.raises(KeyError, match="stopped before its first report"):
+        training.last_history()["loss"]
+    assert repr(training.last_history()) == "History(empty)"
+
+
+def test_an_interrupt_while_the_bar_is_drawn_is_no_other_error(monkeypatch):
+    def interrupted(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "progress", interrupted)
+    for train in (
+        lambda: fit(_model(), IMAGES, vae_loss, steps=9, batch_size=32),
+        lambda: training.train_autoencoder(_autoencoder(), IMAGES, steps=9),
+    ):
+        with pytest.raises(KeyboardInterrupt, match="after 0 of 9 steps"):
+            train()
+
+
+def test_an_interrupted_loop_of_trainings_ends_in_a_notebook(tmp_path):
+    """Also where the output is captured; the cells behind it are not run."""
+    loop = (
+        "import signal, torch\nfrom IPython.utils.capture import capture_output\n"
+        "from vae_helpers import training\nfrom vae_helpers.vae import Autoencoder\n"
+        "images, started = torch.rand(64, 1, 28, 28), 0\n"
+        "class Stops(Autoencoder):\n"
+        "    def forward(self, x):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        return super().forward(x)\n"
+        "for _ in range(3):\n"
+        "    started += 1\n"
+        "    with capture_output():\n"
+        "        training.train_autoencoder(Stops(2), images, steps=5, batch_size=8)\n"
+    )
+    cells = [nbformat.v4.new_code_cell(source) for source in (loop, "print(started)")]
+    book = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(book, kernel_name="python3", allow_errors=True).execute()
+    (error,) = [o for o in cells[0].outputs if o.output_type == "error"]
+    assert "Stopped by hand after 0 of 5 steps" in "".join(error.traceback)
+    assert len(error.traceback) == 1
+    assert cells[1].outputs[0].text == "1\n"
+
+
+def test_a_model_that_is_trained_again_says_so(capsys):
+    model, other = _model(), _model()
+    for steps in (4, 3):
+        fit(model, IMAGES, vae_loss, steps=steps, batch_size=32)
+    fit(other, IMAGES, vae_loss, steps=2, batch_size=32)
+    out = capsys.readouterr().out
+    assert out.count("has been trained for") == 1 and "4 steps already" in out
+
+
+def test_a_diverged_autoencoder_is_told(capsys):
+    with pytest.raises(FloatingPointError, match="'loss' became .* at step"):
+        training.train_autoencoder(_autoencoder(), IMAGES, steps=50, lr=1e30)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("images", [IMAGES, IMAGES / 255, (IMAGES / 255).double()])
+def test_models_of_any_precision_take_images_of_any(images, dtype):
+    fit(_model().to(dtype), images, vae_loss, steps=2, batch_size=32)
+    training.train_autoencoder(_autoencoder().to(dtype), images, steps=2, batch_size=8)
+
+
+def test_another_default_dtype_does_not_stop_a_training():
+    torch.set_default_dtype(torch.float64)
+    try:
+        fit(_model(), IMAGES, vae_loss, steps=2, batch_size=32)
+        training.train_autoencoder(_autoencoder(), IMAGES, steps=2, batch_size=8)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        ((IMAGES / 255).numpy(), r"torch.from_numpy\(images\)"),
+        (DataLoader(TensorDataset(IMAGES)), "give all images at once"),
+        (list(IMAGES), r"torch.stack\(images\)"),
+        (IMAGES[:3], "need 32 images for a batch, got 3"),
+        (IMAGES[:0], "need 32 images for a batch, got 0"),
+        (IMAGES.float(), "divide 8-bit images by 255"),
+        (IMAGES.to(torch.int16), "65535"),
+        (IMAGES / 255 * torch.nan, "NaN"),
+        (IMAGES[:, 0], r"images.unsqueeze\(1\)"),
+        (IMAGES.expand(-1, 3, -1, -1), "3 channels where 1 is needed"),
+        (IMAGES.expand(-1, 4, -1, -1), "4 channels where 1 is needed"),
+        (IMAGES.permute(0, 2, 3, 1), r"images.permute\(0, 3, 1, 2\)"),
+        (IMAGES[..., :5], "resize them"),
+    ],
+)
+def test_wrong_images_get_a_sentence_with_the_cure(images, words):
+    with pytest.raises(ValueError, match=words):
+        fit(_model(), images, vae_loss, steps=2, batch_size=32)
+    with pytest.raises(ValueError, match=words):
+        training.train_autoencoder(_autoencoder(), images, steps=2, batch_size=32)
 
 
 class _Reads(TorchDispatchMode):

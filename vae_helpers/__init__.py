@@ -1,7 +1,31 @@
-"""The shared code of vae-course: small modules, each written out in a lesson first.
+"""What the lessons share.
 
-Import the module you need, for example ``from vae_helpers import data, plots``.
-Nothing heavy is imported here.
+Written out in a lesson first, and imported from the next one on:
+    distributions     log-densities, KL, the reparameterised sample; (B,) nats
+    bounds            the ELBO over a data set, the importance-weighted bound
+    vae               the autoencoder of lesson 01, the VAE of lesson 04, its loss
+    training          fit, train_autoencoder, schedules, History
+    latents           KL of each latent, active units, mutual information gap
+    linear_gaussian   the model in which log p(x) is exact
+    anomaly           scores, thresholds, AUROC with an interval
+
+Not taught, so that lessons can be about VAEs:
+    data, download, pixels, sprites     images, and where they come from
+    generated                           a classifier, and the distance of drawn images
+    plots, widgets, progress, runtime   figures, sliders, bars, device and seed
+    expected                            panels: is my number where three seeds were?
+    checks                              what the exercises are checked with
 """
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - run where pip was not asked
+    raise ImportError(
+        "Python 3.11 or newer is needed, this is "
+        + ".".join(map(str, sys.version_info[:3]))
+        + " ("
+        + sys.executable
+        + "). See TROUBLESHOOTING.md."
+    )
 
 __version__ = "0.1.0"

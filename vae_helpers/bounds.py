@@ -5,7 +5,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vae_helpers.data import to_unit_interval
 from vae_helpers.distributions import (
     bernoulli_log_likelihood,
     kl_to_standard_normal,
@@ -13,6 +12,7 @@ from vae_helpers.distributions import (
     reparameterize,
     standard_normal_log_prob,
 )
+from vae_helpers.pixels import need_tensor, to_unit_interval
 
 
 @torch.no_grad()
@@ -30,13 +30,20 @@ def mean_terms(model: nn.Module, images: Tensor, batch_size: int = 1000) -> dict
 
     Source:
         Kingma & Welling 2014 (arXiv:1312.6114), eq. 7. Taught in lesson 04.
+
+    Raises:
+        ValueError: no images, not a tensor, or pixels outside [0, 1].
     """
+    need_tensor(images, "need images (N, C, H, W)")
+    if not len(images):
+        raise ValueError("need at least one image, got none")
+    dtype = next(model.parameters()).dtype
     device, totals = (
         next(model.parameters()).device,
         torch.zeros(2, dtype=torch.float64),
     )
     for chunk in images.split(batch_size):
-        x = to_unit_interval(chunk.to(device))
+        x = to_unit_interval(chunk.to(device)).to(dtype)
         mu, logvar = model.encode(x)
         logits = model.decode(reparameterize(mu, logvar))
         totals[0] -= bernoulli_log_likelihood(x, logits).sum().item()

@@ -1,4 +1,4 @@
-"""Images as tensors: where MNIST and Fashion-MNIST come from, and pixels in [0, 1].
+"""MNIST and Fashion-MNIST as tensors, from the first source that has them.
 
 torchvision trusts whatever lies on disk. This module checks every file that it reads, and
 falls back to a sample of real digits, so that a lesson runs without a network too.
@@ -24,6 +24,9 @@ import torch
 from torch import Tensor
 
 from vae_helpers.download import SourceError, fetch, in_words, quiet_and_bounded
+from vae_helpers.pixels import to_unit_interval
+
+__all__ = ["DataUnavailableError", "ImageData", "load_images", "to_unit_interval"]
 
 FULL_COUNTS = {"train": 60_000, "t10k": 10_000}
 SAMPLE_COUNTS = (4_000, 1_000)
@@ -33,6 +36,12 @@ GARMENTS = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ank
 CLASS_NAMES = {
     "MNIST": tuple("0123456789"),
     "FashionMNIST": tuple(GARMENTS.split(",")),
+}
+
+# The first labels of the published files. Both data sets use the same file names.
+FIRST_LABELS = {
+    "MNIST": ([5, 0, 4, 1, 9, 2, 1, 3, 1, 4], [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]),
+    "FashionMNIST": ([9, 0, 0, 3, 0, 2, 7, 2, 5, 5], [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]),
 }
 
 DOWNLOAD_SECONDS = 60.0  # all mirrors together; VAE_COURSE_DOWNLOAD_SECONDS changes it
@@ -112,60 +121,6 @@ def load_images(name: str = "MNIST", *, quiet: bool = False) -> ImageData:
     return data
 
 
-def to_unit_interval(images: Tensor) -> Tensor:
-    """Pixels as floats in [0, 1], the range that a Bernoulli likelihood needs.
-
-    Args:
-        images: uint8 in 0..255, or floats that lie in [0, 1] already; any shape.
-
-    Returns:
-        The same shape on the same device. uint8 becomes float32, divided by 255; floats
-        come back as they are, once checked.
-
-    Raises:
-        ValueError: another type of number, a value outside [0, 1], NaN or infinity; the
-            message gives what came and what was needed.
-
-    Source:
-        Taught in lesson 00.
-    """
-    needed = "need uint8 images (0 to 255) or floats in [0, 1]"
-    if not isinstance(images, Tensor):
-        raise ValueError(f"{needed}, got {type(images).__name__}, not a tensor")
-    if images.dtype == torch.uint8:
-        return remember_unit_interval(images.to(torch.float32) / 255)
-    kind = str(images.dtype).removeprefix("torch.")
-    if not images.is_floating_point():
-        raise ValueError(f"{needed}, got {kind}")
-    if images.numel() == 0:
-        return images
-    # aminmax hands NaN on: one pass over the pixels checks everything.
-    low, high = (value.item() for value in images.detach().aminmax())
-    if math.isnan(low) or math.isnan(high):
-        raise ValueError(f"{needed}, got {kind} with NaN in it")
-    if low < 0 or high > 1:
-        raise ValueError(f"{needed}, got {kind} from {low:g} to {high:g}")
-    return images
-
-
-def remember_unit_interval(images: Tensor) -> Tensor:
-    """Note on a tensor that its values lie in [0, 1], and return the same tensor.
-
-    A loss that asks `known_in_unit_interval` need not look at every pixel again. On a GPU
-    that look would make the program wait for the device in every step of a training. A
-    change in place ends the note; a copy, a slice or a result does not have it.
-    """
-    if not images.is_inference():  # such tensors do not count their changes
-        images._in_unit_interval = id(images), images._version
-    return images
-
-
-def known_in_unit_interval(images: Tensor) -> bool:
-    """True when the tensor carries the note and was not changed in place since."""
-    note = getattr(images, "_in_unit_interval", None)
-    return note is not None and note == (id(images), images._version)
-
-
 def _describe(data: ImageData, notes: list[str]) -> str:
     counts = (
         f"{len(data.train_images):,} training and {len(data.test_images):,} test images"
@@ -222,6 +177,13 @@ def _read_split(raw: Path, split: str) -> tuple[Tensor, Tensor]:
     labels = _read_idx(raw / f"{split}-labels-idx1-ubyte", (count,))
     if labels.max() > 9:
         raise SourceError(f"the {split} labels are not all 0 to 9")
+    # No image of either set is all black. A block of zeros is a hole in the file, left by
+    # a copy or a download that broke off.
+    empty = int((images.flatten(1).amax(1) == 0).sum())
+    if empty > count // 100:
+        raise SourceError(
+            f"{empty:,} of the {count:,} {split} images are empty; the file has holes"
+        )
     return images.unsqueeze(1), labels.long()
 
 
@@ -229,21 +191,41 @@ def _read_folder(name: str, folder: Path, source: str) -> ImageData:
     """The full data set from torchvision's layout, FOLDER/NAME/raw."""
     train = _read_split(folder / name / "raw", "train")
     test = _read_split(folder / name / "raw", "t10k")
+    for other, first in FIRST_LABELS.items():
+        if other != name and train[1][:10].tolist() == first[0]:
+            raise SourceError(f"{name}/raw holds the files of {other}")
+        if other != name and test[1][:10].tolist() == first[1]:
+            raise SourceError(f"{name}/raw holds the test files of {other}")
     return ImageData(name, source, True, *train, *test, CLASS_NAMES[name])
 
 
 def _from_named_folder(name: str) -> ImageData | None:
     if not (named := os.environ.get("VAE_COURSE_DATA")):
         return None
-    folder = Path(os.path.expanduser(named))
+    folder = _named_folder(named, name)
     try:
         return _read_folder(name, folder, "folder in VAE_COURSE_DATA")
     except SourceError as error:
         # The person asked for this folder: going on without it would hide the mistake.
         raise DataUnavailableError(
             f"VAE_COURSE_DATA is set to {named}, but in it {error}. Put the four files"
-            f" of {name} into {name}/raw there, or unset VAE_COURSE_DATA."
+            f" of {name} into {folder / name / 'raw'}, or unset VAE_COURSE_DATA."
         ) from None
+
+
+def _named_folder(named: str, name: str) -> Path:
+    """The folder that VAE_COURSE_DATA names.
+
+    A kernel works in the folder of its notebook. A relative path was typed elsewhere, in
+    the shell, whose place the environment still tells, or in a folder above.
+    """
+    folder = Path(os.path.expanduser(named))
+    if folder.is_absolute():
+        return folder
+    here = Path.cwd()
+    shell = [Path(os.environ["PWD"])] if os.environ.get("PWD") else []
+    places = [place / folder for place in (here, *shell, *here.parents)]
+    return next((p for p in places if os.path.isdir(p / name)), places[0])
 
 
 def _cache_folder() -> Path:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vae_helpers.data import known_in_unit_interval
+from vae_helpers.pixels import known_in_unit_interval
 
 LOG_2PI = math.log(2 * math.pi)
 

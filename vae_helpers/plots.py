@@ -18,6 +18,32 @@ LINES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
 CLASS_COLOURS = COLOURS + ["#882255", "#999933", "#888888"]
 
 
+_INK = [
+    "axes.edgecolor",
+    "axes.labelcolor",
+    "legend.labelcolor",
+    "patch.edgecolor",
+    "text.color",
+    "xtick.color",
+    "xtick.labelcolor",
+    "ytick.color",
+    "ytick.labelcolor",
+    "hatch.color",
+    "boxplot.boxprops.color",
+    "boxplot.capprops.color",
+    "boxplot.flierprops.color",
+    "boxplot.flierprops.markeredgecolor",
+    "boxplot.whiskerprops.color",
+]
+_PAPER = [
+    "axes.facecolor",
+    "figure.edgecolor",
+    "figure.facecolor",
+    "legend.facecolor",
+    "savefig.facecolor",
+]
+
+
 def style() -> None:
     """Set the course's look for all figures that follow; calling it twice is harmless.
 
@@ -26,6 +52,12 @@ def style() -> None:
     _describe_in_notebooks()
     plt.rcParams.update(
         {
+            # Every colour that a dark style or a start-up file may have changed.
+            **{name: "black" for name in _INK},
+            **{name: "white" for name in _PAPER},
+            "lines.color": COLOURS[0],
+            "grid.color": "#b0b0b0",
+            "text.usetex": False,
             "axes.grid": True,
             "axes.prop_cycle": cycler(color=COLOURS, linestyle=LINES),
             "axes.spines.right": False,
@@ -33,13 +65,11 @@ def style() -> None:
             "axes.titlesize": 11,
             "figure.constrained_layout.use": True,
             "figure.dpi": 100,
-            "figure.facecolor": "white",
             "font.size": 10,
             "grid.alpha": 0.3,
             "image.cmap": "gray",
             "image.interpolation": "nearest",
             "legend.frameon": False,
-            "savefig.facecolor": "white",
         }
     )
 
@@ -70,8 +100,13 @@ def _describe_in_notebooks() -> None:
     if shell and hasattr(shell, "kernel"):
         if _add_descriptions not in shell.events.callbacks["pre_run_cell"]:
             # The inline backend sets its printer at the end of the cell that loads it:
-            # load it now, and add to that printer before the next cell.
-            plt.switch_backend(plt.get_backend())
+            # load it now, and add to that printer before the next cell. Servers export
+            # MPLBACKEND=Agg, with which a notebook would show no figure at all.
+            shown = plt.get_backend()
+            if shown.lower() == "agg":
+                shell.run_line_magic("matplotlib", "inline")
+            else:
+                plt.switch_backend(shown)
             shell.events.register("pre_run_cell", _add_descriptions)
 
 
@@ -94,17 +129,46 @@ def _as_numpy(x: Tensor) -> np.ndarray:
 
 
 def tile(images: Tensor, columns: int) -> np.ndarray:
-    """(N, 1, H, W) images -> one picture (rows * H, columns * W), row by row.
+    """(N, C, H, W) images -> one picture, row by row.
+
+    Args:
+        images: C = 1 (grey) or 3 (colour).
+        columns: images in a row.
+
+    Returns:
+        (rows * H, columns * W) for grey images, (rows * H, columns * W, 3) for colour.
 
     Raises:
-        ValueError: N is not a multiple of columns.
+        ValueError: another shape, or N is not a multiple of columns.
     """
     pictures = _as_numpy(images)
-    n, _, height, width = pictures.shape
+    if pictures.ndim != 4 or pictures.shape[1] not in (1, 3):
+        cure = ": images.unsqueeze(1)" if pictures.ndim == 3 else ""
+        raise ValueError(
+            f"need images (N, 1, H, W) or (N, 3, H, W), got {pictures.shape}{cure}"
+        )
+    n, channels, height, width = pictures.shape
     if n % columns:
         raise ValueError(f"{n} images do not fill rows of {columns}")
-    grid = pictures.reshape(n // columns, columns, height, width)
-    return grid.transpose(0, 2, 1, 3).reshape(-1, columns * width)
+    grid = pictures.reshape(n // columns, columns, channels, height, width)
+    grid = grid.transpose(0, 3, 1, 4, 2)
+    grid = grid.reshape(-1, columns * width, channels)
+    return grid[..., 0] if channels == 1 else grid
+
+
+def _white(images: Tensor) -> int:
+    """The value of a white pixel: 255 for bytes, 1 for floats; others are refused."""
+    if images.dtype == torch.uint8:
+        return 255
+    kind = str(images.dtype).removeprefix("torch.")
+    if not images.is_floating_point() and images.dtype != torch.bool:
+        raise ValueError(f"need uint8 images or floats from 0 to 1, got {kind}")
+    if images.numel() and images.max() > 2:
+        raise ValueError(
+            f"need floats from 0 (black) to 1 (white), got {kind} up to "
+            f"{images.max():g}; divide 8-bit images by 255"
+        )
+    return 1
 
 
 def show_images(
@@ -120,20 +184,27 @@ def show_images(
     """Draw images as one grid, row by row.
 
     Args:
-        images: (N, 1, H, W), uint8 or floats; floats are shown from 0 (black) to 1.
+        images: (N, 1, H, W) or, in colour, (N, 3, H, W); uint8, or floats, which are
+            shown from 0 (black) to 1. A NumPy array will do.
         columns: images in a row; N must be a multiple of it.
         title, row_labels, column_labels: text beside the grid.
         width: of the figure in inches; None takes 0.65 for each column.
         ax: where to draw; None makes a figure.
+
+    Raises:
+        ValueError: another shape or type of number, or floats that go up to 255.
     """
+    images = torch.as_tensor(images)
+    picture, top = tile(images, columns), _white(images)
+    if picture.ndim == 3:
+        picture = (picture / top).clip(0, 1)  # colours have no vmin and vmax
     if ax is None:
         across = width or max(3.0, 0.65 * columns + (1.2 if row_labels else 0))
         rows = len(images) // columns
         down = 0.65 * rows * (across / (0.65 * columns)) if width else 0.65 * rows
         down += 0.4 * bool(title) + 0.3 * bool(column_labels)
         ax = plt.figure(figsize=(across, max(down, 0.9))).add_subplot()
-    top = 255 if images.dtype == torch.uint8 else 1
-    ax.imshow(tile(images, columns), vmin=0, vmax=top, aspect="equal")
+    ax.imshow(picture, vmin=0, vmax=top, aspect="equal")
     ax.grid(False)
     ax.spines[:].set_visible(False)
     height, side = images.shape[-2:]

@@ -154,6 +154,9 @@ def start(seed: int, device: str | None = None) -> torch.device:
         seed: a whole number; every random number of the lesson follows from it.
         device: a device name, or None to have one chosen.
     """
+    # The first optimiser of a session makes PyTorch import a lot. An interrupt in the
+    # middle of that would leave half-imported modules behind until a restart.
+    torch.optim.Adam([torch.zeros(1)])
     set_seed(seed)
     threads = configure_threads()
     chosen = get_device(device)

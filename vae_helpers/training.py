@@ -1,16 +1,14 @@
 """The training loop of lesson 04, with a progress bar, a record and clear failures."""
 
-import html
 import math
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from vae_helpers.data import remember_unit_interval, to_unit_interval
+from vae_helpers.pixels import need_tensor, remember_unit_interval, to_unit_interval
+from vae_helpers.progress import progress
 from vae_helpers.runtime import release_memory
 
 
@@ -30,74 +28,52 @@ def warmup_cosine(fraction: float, warmup: float = 0.1) -> float:
     return 0.5 * (1 + math.cos(math.pi * (fraction - warmup) / (1 - warmup)))
 
 
-class _NotebookBar:
-    """One output that is updated in place and ends as a single line of text."""
+class Interrupted(KeyboardInterrupt):
+    """A training was stopped by hand; the text says what is left of it.
 
-    def __init__(self, total: int, label: str) -> None:
-        from IPython.display import display
-
-        self.total, self.label, self.start = total, html.escape(label), time.monotonic()
-        self.handle = display(self._page(0), raw=True, display_id=True)
-
-    def _page(self, done: int, note: str = "") -> dict[str, str]:
-        spent = time.monotonic() - self.start
-        left = f", {spent * (self.total - done) / done:.0f} s left" if done else ""
-        text = f"{self.label}: {done:,} of {self.total:,} steps{left}{note}"
-        bar = f'<progress max="{self.total}" value="{done}" style="width: 20em"></progress>'
-        return {"text/plain": text, "text/html": f"<div>{bar} {text}</div>"}
-
-    def update(self, done: int, note: str) -> None:
-        self.handle.update(self._page(done, f"; {note}" if note else ""), raw=True)
-
-    def close(self, done: int) -> None:
-        line = f"{self.label}: {done:,} of {self.total:,} steps done."
-        self.handle.update({"text/plain": line}, raw=True)
-
-
-class _TerminalBar:
-    """tqdm on a terminal; nothing at all where the output is a file."""
-
-    def __init__(self, total: int, label: str) -> None:
-        quiet = not sys.stderr.isatty()
-        self.bar = tqdm(total=total, desc=label, leave=False, disable=quiet)
-
-    def update(self, done: int, note: str) -> None:
-        self.bar.set_postfix_str(note, refresh=False)
-        self.bar.update(done - self.bar.n)
-
-    def close(self, done: int) -> None:
-        self.bar.close()
-
-
-def _in_notebook() -> bool:
-    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
-    return bool(shell) and hasattr(shell, "kernel")
-
-
-def progress(
-    steps: int, label: str = "training", note: Callable[[], str] = str
-) -> Iterator[int]:
-    """Count 0, 1, ..., steps - 1 and show a bar that moves four times a second.
-
-    Args:
-        steps: how many.
-        label: what is being done, shown before the bar.
-        note: called when the bar moves; its text is shown behind it.
-
-    In a notebook the bar ends as one line of text, so a saved notebook holds no trace
-    of it; on a terminal it disappears; elsewhere nothing is printed.
+    It ends the cell, and the cells that wait behind it: a training that was cut short
+    must not pass for a whole one. `last_history` gives the record so far.
     """
-    bar = (_NotebookBar if _in_notebook() else _TerminalBar)(steps, label)
-    done, shown = 0, time.monotonic()
-    try:
-        for step in range(steps):
-            yield step
-            done = step + 1
-            if time.monotonic() - shown > 0.25:
-                shown = time.monotonic()
-                bar.update(done, note())
-    finally:
-        bar.close(done)
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence, without the lines of the loop."""
+        return [str(self)]
+
+
+_steps_done: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+_last: list["History"] = []
+
+
+def last_history() -> "History":
+    """The record of the newest training, also of one that was interrupted.
+
+    Raises:
+        LookupError: nothing was trained yet.
+    """
+    if not _last:
+        raise LookupError("nothing was trained yet in this session")
+    return _last[0]
+
+
+def _begin(model: nn.Module, history: "History") -> None:
+    """Keep the record in reach; say it when a model is trained further."""
+    _last[:] = [history]
+    if done := _steps_done.get(model):
+        print(
+            f"This model has been trained for {done:,} steps already; training goes on "
+            "from there. To start anew, run the cell that builds it."
+        )
+
+
+def _end(model: nn.Module, done: int) -> None:
+    _steps_done[model] = _steps_done.get(model, 0) + done
+
+
+def _stopped(done: int, steps: int) -> Interrupted:
+    return Interrupted(
+        f"Stopped by hand after {done:,} of {steps:,} steps. The model keeps the weights "
+        "it has; training.last_history() is the record so far."
+    )
 
 
 class History:
@@ -125,13 +101,47 @@ class History:
             self.values.setdefault(name, []).append(number)
 
     def __getitem__(self, name: str) -> list[float]:
+        if not self.values:
+            why = " before its first report" if self.interrupted else ""
+            raise KeyError(f"nothing was recorded: the training stopped{why}")
         if name not in self.values:
             raise KeyError(f"{name!r} was not recorded; there are {list(self.values)}")
         return self.values[name]
 
+    def __repr__(self) -> str:
+        if not self.steps:
+            return "History(empty)"
+        newest = ", ".join(f"{n} {v[-1]:.4g}" for n, v in self.values.items())
+        stopped = ", stopped by hand" if self.interrupted else ""
+        return f"History({len(self.steps)} reports, step {self.steps[-1]:,}: {newest}{stopped})"
+
     def last(self) -> str:
         """The newest loss, for the progress bar."""
         return f"loss {self['loss'][-1]:.1f} nats" if self.steps else ""
+
+
+def _need_enough(images: Tensor, batch_size: int, steps: int) -> None:
+    need_tensor(images, "need images (N, C, H, W)")
+    if len(images) < batch_size:
+        raise ValueError(
+            f"need {batch_size} images for a batch, got {len(images)}; give fewer to a "
+            "batch: batch_size=..."
+        )
+    if steps < 1 or batch_size < 1:
+        raise ValueError(
+            f"need steps and batch_size of 1 or more, got {steps} and {batch_size}"
+        )
+    if images.dtype != torch.uint8:
+        to_unit_interval(images)  # refuses what is not in [0, 1], once for all batches
+
+
+def _diverged(values: dict[str, float], step: int) -> str:
+    what = " and ".join(f"{name!r} became {v}" for name, v in values.items())
+    return (
+        f"{what} at step {step}. Usual causes, in the order to check: logvar grew without "
+        "bound (exp overflows above 88), log(0), NaN in the data, a learning rate that is "
+        "too high. The weights are spoilt: build the model anew before you train again."
+    )
 
 
 def _means(pending: list[dict[str, Tensor]], step: int) -> dict[str, float]:
@@ -145,13 +155,7 @@ def _means(pending: list[dict[str, Tensor]], step: int) -> dict[str, float]:
         found = [n for n, b in zip(names, bad[row], strict=True) if b]
         found = [n for n in found if n != "loss"] or found
         values = {n: table[row, names.index(n)].item() for n in found}
-        what = " and ".join(f"{name!r} became {v}" for name, v in values.items())
-        raise FloatingPointError(
-            f"{what} at step {step - len(pending) + row + 1}. Usual causes, in the order "
-            "to check: logvar grew without bound (exp overflows above 88), log(0), NaN in "
-            "the data, a learning rate that is too high. The weights are spoilt: build "
-            "the model anew before you train again."
-        )
+        raise FloatingPointError(_diverged(values, step - len(pending) + row + 1))
     return dict(zip(names, table.mean(0).tolist(), strict=True))
 
 
@@ -191,30 +195,31 @@ def fit(
         label: shown beside the progress bar.
 
     Returns:
-        The `History`. When the kernel is interrupted the model keeps its weights and
-        the history so far is returned.
+        The `History`.
 
     Raises:
-        ValueError: fewer images than a batch, or pixels outside [0, 1].
+        ValueError: not a tensor, fewer images than a batch, or pixels outside [0, 1].
+        Interrupted: stopped by hand. The model keeps its weights, `last_history` has
+            the record.
         FloatingPointError: a term is no longer finite; the message names term and step.
 
     Source:
         Kingma & Ba 2015 (arXiv:1412.6980) for Adam. Taught in lesson 04.
     """
-    if len(images) < batch_size:
-        raise ValueError(f"need {batch_size} images for a batch, got {len(images)}")
-    if images.dtype != torch.uint8:
-        to_unit_interval(images)  # refuses what is not in [0, 1], once for all batches
+    _need_enough(images, batch_size, steps)
     device = torch.device(device or next(model.parameters()).device)
     model.to(device).train()
-    images = images.to(device)
+    images, dtype = images.to(device), next(model.parameters()).dtype
+    if images.is_floating_point():
+        images = images.to(dtype)
     fused = device.type in ("cpu", "cuda")
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=fused)
     gpus = [device] if device.type == "cuda" else []
     torch.manual_seed(seed)
     order_generator = torch.Generator().manual_seed(seed)
     batches_per_epoch = len(images) // batch_size
-    history, pending = History(), []
+    history, pending, step = History(), [], -1
+    _begin(model, history)
     try:
         for step in progress(steps, label, history.last):
             position = step % batches_per_epoch
@@ -228,6 +233,8 @@ def fit(
             # Floats were checked above. A check in every step would stop a GPU.
             is_whole = x.dtype == torch.uint8
             x = to_unit_interval(x) if is_whole else remember_unit_interval(x)
+            if x.dtype != dtype:  # a model in double or half precision
+                x = remember_unit_interval(x.to(dtype))
             terms = loss_fn(model, x)
             optimizer.zero_grad()
             terms["loss"].backward()
@@ -242,10 +249,9 @@ def fit(
                 history.add(step + 1, **numbers)
     except KeyboardInterrupt:
         history.interrupted = True
-        print(
-            f"Stopped by hand after {step:,} of {steps:,} steps. The model keeps the "
-            f"weights it has; the history so far is returned."
-        )
+        raise _stopped(max(step, 0), steps) from None
+    finally:
+        _end(model, step + 1)
     release_memory()
     return history
 
@@ -264,27 +270,45 @@ def train_autoencoder(
 
     Args:
         model: maps (B, C, H, W) to the same shape; trained in place on its device.
-        images: (N, C, H, W) uint8.
+        images: (N, C, H, W) uint8, or floats in [0, 1].
         steps, lr, batch_size, seed: of Adam, with `warmup_cosine` on the rate.
         label: shown beside the progress bar.
 
     Returns:
         The loss of each step, squared error per image; lower is better.
 
+    Raises:
+        ValueError: not a tensor, fewer images than a batch, or pixels outside [0, 1].
+        FloatingPointError: the loss is no longer finite; the message names the step.
+        Interrupted: stopped by hand. The model keeps its weights, `last_history` has
+            the losses.
+
     Source:
         Taught in lesson 01.
     """
-    device = next(model.parameters()).device
+    _need_enough(images, batch_size, steps)
+    device, dtype = next(model.parameters()).device, next(model.parameters()).dtype
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     generator = torch.Generator().manual_seed(seed)
-    losses = []
-    for step in progress(steps, label):
-        index = torch.randint(len(images), (batch_size,), generator=generator)
-        x = to_unit_interval(images[index].to(device))
-        loss = ((model(x) - x) ** 2).flatten(1).sum(1).mean()
-        optimizer.param_groups[0]["lr"] = lr * warmup_cosine(step / steps)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+    history, losses = History(), []
+    history.values["loss"] = losses
+    _begin(model, history)
+    try:
+        for step in progress(steps, label):
+            index = torch.randint(len(images), (batch_size,), generator=generator)
+            x = to_unit_interval(images[index].to(device)).to(dtype)
+            loss = ((model(x) - x) ** 2).flatten(1).sum(1).mean()
+            optimizer.param_groups[0]["lr"] = lr * warmup_cosine(step / steps)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            history.steps.append(step + 1)
+            if not math.isfinite(losses[-1]):
+                raise FloatingPointError(_diverged({"loss": losses[-1]}, step + 1))
+    except KeyboardInterrupt:
+        history.interrupted = True
+        raise _stopped(len(losses), steps) from None
+    finally:
+        _end(model, len(losses))
     return losses

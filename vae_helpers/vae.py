@@ -10,16 +10,9 @@ from vae_helpers.distributions import (
     kl_to_standard_normal,
     reparameterize,
 )
+from vae_helpers.pixels import need_images
 
 IMAGE_SHAPE = (1, 28, 28)
-
-
-def _need_images(x: Tensor, shape: tuple[int, ...]) -> None:
-    if x.shape[1:] != shape:
-        raise ValueError(
-            f"this model takes images (B, {', '.join(map(str, shape))}), "
-            f"got {tuple(x.shape)}; resize them or build it with image_shape=..."
-        )
 
 
 class Autoencoder(nn.Module):
@@ -56,7 +49,7 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """(B, C, H, W) images -> (B, Z) codes."""
-        _need_images(x, self.image_shape)
+        need_images(x, self.image_shape, next(self.parameters()).dtype)
         return self.encoder(x.flatten(1))
 
     def decode(self, code: Tensor) -> Tensor:
@@ -98,7 +91,7 @@ class VAE(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) images -> mu (B, Z) and logvar (B, Z) = log sigma^2."""
-        _need_images(x, self.image_shape)
+        need_images(x, self.image_shape, self.to_mu.weight.dtype)
         h = self.body(x.flatten(1))
         return self.to_mu(h), self.to_logvar(h)
 
@@ -124,7 +117,8 @@ class VAE(nn.Module):
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
         """(n, C, H, W) pixel probabilities for codes drawn from the prior N(0, I)."""
-        z = torch.randn(n, self.latent_size, device=self.to_mu.weight.device)
+        weight = self.to_mu.weight
+        z = torch.randn(n, self.latent_size, device=weight.device, dtype=weight.dtype)
         return self.decode(z).sigmoid()
 
 

@@ -109,7 +109,7 @@ CORRUPTIONS = [
         "one number to all pixels",
     ),
     (first(fixed), "same noise in every call"),
-    (first(in_place), "changed the images"),
+    (first(in_place), "changed a tensor"),
     (first(lambda x, s: x), "returns x as it is"),
     (first(lambda x, s: gaussian(x, s).flatten(1)), "has shape"),
     (first(lambda x, s: None), "returned None"),
@@ -258,7 +258,7 @@ EXERCISES = {
                 (lambda x, r: -10 * (x - r).flatten(1).var(1).log10(),),
                 "variance of the error",
             ),
-            ((psnr_loop,), "torch.stack"),
+            ((psnr_loop,), "torch.tensor"),
         ],
     },
     "06.3": {

@@ -1,220 +1,531 @@
 """Checks of lesson 06."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vae_helpers.checks.legacy import Wrong, check, compare, need_shape
-from vae_helpers.checks.usual import then
+from vae_helpers.checks.core import (
+    Part,
+    Symptom,
+    Symptoms,
+    Wrong,
+    call,
+    declare,
+    need_shape,
+)
+from vae_helpers.checks.usual import SQUEEZED, then
 
-CASES = 40
+# 06.1: random functions are judged by what many of their pixels do. Each limit below lies
+# at least five standard errors away from what a right answer gives.
+
+GREY, DARK, INK = "grey", "dark", "black and white"
 
 
-# 06.1: random functions are judged by what many of their pixels do.
+def _images() -> dict[str, Tensor]:
+    """Colour images that are not square: mid-grey ones, dark ones, and black and white."""
+    torch.manual_seed(3)
+    shape = (16, 3, 40, 32)
+    grey = 0.2 + 0.6 * torch.rand(shape)
+    ink = (torch.rand(shape) < 0.3).float()
+    return {GREY: grey, DARK: 0.05 + 0.25 * torch.rand(shape), INK: ink}
 
 
-def _two_draws(function: Callable, x: Tensor, level: float, name: str) -> list[Tensor]:
-    """The results of two calls, with the faults that all three corruptions share."""
-    draws = []
-    torch.manual_seed(0)
-    for _ in range(2):
-        given = x.clone()
-        result = function(given, level)
-        if result is None:
-            raise Wrong(f"`{name}` returned None. Does it end with `return ...`?")
-        need_shape(result, tuple(x.shape), f"The result of `{name}`", "that of x")
-        if not torch.equal(given, x):
-            raise Wrong(
-                f"`{name}` changed the images it was given; the clean target would be "
-                "noisy, too. Make a new tensor."
-            )
-        draws.append(result.detach().double())
-    if torch.equal(*draws):
-        if torch.equal(draws[0], x.double()):
-            raise Wrong(f"`{name}` returns x as it is.")
+def _draw(
+    function: Callable, x: Tensor, level: float, name: str, seed: int = 1
+) -> Tensor:
+    """One result, with the faults that all three corruptions share."""
+    result = call(function, (x, level), seed)
+    if result is None:
+        raise Wrong(f"`{name}` returned None. Does it end with `return ...`?")
+    need_shape(result, tuple(x.shape), f"The result of `{name}`", "that of x")
+    return result.detach().double()
+
+
+def _need_new_noise(function: Callable, name: str) -> None:
+    """Sizes that the text allows, and noise that is new in each call."""
+    for shape in [(1, 1, 5, 7), (2, 1, 28, 28), (3, 2, 1, 4), (1, 3, 6, 6)]:
+        _draw(function, torch.rand(shape), 0.5, name)
+    x = _images()[GREY]
+    first, second = (_draw(function, x, 0.5, name, seed) for seed in (1, 2))
+    if torch.equal(first, x.double()):
+        raise Wrong(f"`{name}` returns x as it is.")
+    if torch.equal(first, second):
         raise Wrong(
             f"`{name}` gives the same noise in every call: it is drawn once, or a seed is "
             "set inside. The noise must be new each time."
         )
-    return draws
 
 
-def _check_gaussian(function: Callable) -> None:
-    torch.manual_seed(1)
-    x = 0.2 + 0.6 * torch.rand(8, 1, 40, 40)
-    for level in (0.6, 0.2):
-        y, _ = _two_draws(function, x, level, "gaussian")
-        noise = y - x
-        if level == 0.6 and y.min() >= 0 and y.max() <= 1:
-            raise Wrong(
-                "`gaussian` clips to [0, 1]. Clipped noise is no longer Gaussian, and "
-                "black pixels only get brighter: leave it out."
-            )
-        if torch.allclose(noise[0], noise[1], atol=1e-5):
-            raise Wrong(
-                "`gaussian` adds the same noise to all images of the batch. Draw one "
-                "number for each pixel of each image."
-            )
-        if noise.flatten(1).std(1).max() < 1e-4:
-            raise Wrong(
-                "`gaussian` adds one number to all pixels of an image. Draw one for each "
-                "pixel."
-            )
-        if abs(y.mean()) < 0.1:
-            raise Wrong("`gaussian` returns the noise alone: add it to x.")
-        if noise.mean() > 0.03 + level / 4:
-            raise Wrong(
-                "The noise of `gaussian` has a positive mean. `torch.rand` is uniform on "
-                "[0, 1]; needed is the normal `torch.randn`."
-            )
-        dark, _ = _two_draws(function, x * (x > 0.5), level, "gaussian")
-        if dark[x <= 0.5].std() < level / 10:
-            raise Wrong(
-                "`gaussian` leaves black pixels black: the noise is multiplied by x. "
-                "Add it instead."
-            )
-        _gaussian_width(noise, level)
-
-
-def _gaussian_width(noise: Tensor, level: float) -> None:
-    found = noise.std().item()
-    known = [
-        (level**2, "`level` is squared. It is the standard deviation: multiply by it."),
-        (
-            level**0.5,
-            "The root of `level` is used: you treat it as a variance. It is the standard "
-            "deviation: multiply by it.",
-        ),
-        (1.0, "The noise has standard deviation 1: `level` is not used."),
-    ]
-    if abs(found / level - 1) > 0.05:
-        for value, text in known:
-            if abs(found / value - 1) < 0.05:
-                raise Wrong(f"In `gaussian`: {text}")
-        raise Wrong(
-            f"The noise of `gaussian` has standard deviation {found:.3f} where {level} is "
-            "needed."
-        )
-    if (noise**4).mean().item() / found**4 < 2.5:
-        raise Wrong("The noise of `gaussian` has the right width but is not normal.")
-
-
-def _check_salt_pepper(function: Callable) -> None:
-    torch.manual_seed(2)
-    x = 0.2 + 0.6 * torch.rand(8, 1, 40, 40)
-    for level in (0.4, 0.1):
-        y, _ = _two_draws(function, x, level, "salt_pepper")
-        changed = (y - x.double()).abs() > 1e-6
-        white, black = (y == 1).double().mean(), (y == 0).double().mean()
-        share = changed.double().mean().item()
-        if changed.all():
-            raise Wrong(
-                "`salt_pepper` changes every pixel. Most of them must stay exactly as "
-                "they are."
-            )
-        if not ((y == 0) | (y == 1))[changed].all():
-            raise Wrong(
-                "`salt_pepper` gives destroyed pixels other values than 0 and 1. Replace "
-                "them; do not add to them."
-            )
-        if (changed == changed[:1]).all():
-            raise Wrong(
-                "`salt_pepper` destroys the same pixels in all images of the batch. Draw "
-                "for each image anew."
-            )
-        if share > 0.01 and black == 0:
-            raise Wrong("`salt_pepper` gives only salt: half of it must be pepper, 0.")
-        if share > 0.01 and white == 0:
-            raise Wrong("`salt_pepper` gives only pepper: half of it must be salt, 1.")
-        _alone(changed, "salt_pepper")
-        _share(share, level, "salt_pepper", halves=True)
-        if abs(white / (white + black) - 0.5) > 0.07:
-            raise Wrong(
-                f"Of the destroyed pixels {white / (white + black):.0%} are white; half "
-                "of them should be. Where two tests overlap, the later one wins: use one "
-                "random number for both."
-            )
-
-
-def _check_mask(function: Callable) -> None:
-    torch.manual_seed(3)
-    x = 0.2 + 0.6 * torch.rand(8, 1, 40, 40)
-    for level in (0.3, 0.1):
-        y, _ = _two_draws(function, x, level, "mask")
-        zero = y == 0
-        kept = (y - x.double()).abs() < 1e-6
-        if torch.allclose(y[~zero], x.double()[~zero] / (1 - level), atol=1e-4):
-            raise Wrong(
-                "`mask` makes the surviving pixels brighter by 1 / (1 - level), as dropout "
-                "does. Here they stay as they are."
-            )
-        if (y == 1).any() and not zero.any():
-            raise Wrong("`mask` sets pixels to 1. Masked pixels are black, 0.")
-        if not (zero | kept).all():
-            raise Wrong(
-                "`mask` returns pixels that are neither 0 nor unchanged. Each pixel is set "
-                "to 0 or left as it is."
-            )
-        if (zero == zero[:1]).all():
-            raise Wrong("`mask` hides the same pixels in all images of the batch.")
-        _alone(zero, "mask")
-        _share(zero.double().mean().item(), level, "mask")
-
-
-def _alone(hit: Tensor, name: str) -> None:
-    """Wrong if being hit (B, C, H, W) goes together with a neighbour's being hit."""
-    hit = hit.double() - hit.double().mean()
-    spread = (hit**2).mean().clamp(min=1e-12)
-    beside = ((hit[..., 1:] * hit[..., :-1]).mean() / spread).abs() > 0.1
-    under = ((hit[..., 1:, :] * hit[..., :-1, :]).mean() / spread).abs() > 0.1
-    if beside or under:
-        shape = "blocks" if beside and under else "rows" if beside else "columns"
-        raise Wrong(
-            f"`{name}` destroys pixels in whole {shape} or parts of them: neighbours share "
-            "their luck. Every pixel has its own chance, so draw one number for each."
-        )
-
-
-def _share(found: float, level: float, name: str, halves: bool = False) -> None:
-    if abs(found - level) < 0.03:
-        return
-    if abs(found - (1 - level)) < 0.03:
-        raise Wrong(
-            f"`{name}` destroys a share 1 - level and keeps a share level: swap them."
-        )
-    if halves and (
-        abs(found - 2 * level) < 0.03 or abs(found - (1 - (1 - level) ** 2)) < 0.02
-    ):
-        raise Wrong(
-            f"`{name}` destroys a share `level` with 0 and again a share `level` with 1. "
-            "`level` counts both together."
-        )
-    if abs(found - level / 2) < 0.02:
-        raise Wrong(f"`{name}` destroys only half of the share `level`.")
-    raise Wrong(
-        f"`{name}` destroys {found:.1%} of the pixels where {level:.0%} are due."
+def _shared(noise: Tensor) -> SimpleNamespace:
+    """Correlations of noise (B, C, H, W) that must be 0: who shares their luck?"""
+    z = noise - noise.mean()
+    z = z / (z**2).mean().sqrt().clamp_min(1e-12)
+    images = (z.flatten(1) @ z.flatten(1).T) / z[0].numel()
+    between = images.fill_diagonal_(0).abs().max().item()
+    return SimpleNamespace(
+        images=between,
+        channels=(z[:, 0] * z[:, 1]).mean().item(),
+        beside=(z[..., 1:] * z[..., :-1]).mean().item(),
+        under=(z[..., 1:, :] * z[..., :-1, :]).mean().item(),
     )
 
 
-@check("06.1 corruptions")
-def corruptions(gaussian, salt_pepper, mask) -> str:
-    """gaussian(x, level), salt_pepper(x, level), mask(x, level) -> noisy images."""
-    _check_gaussian(gaussian)
-    for function, inspect, done in [
-        (
-            salt_pepper,
-            _check_salt_pepper,
-            "`gaussian` is right. Go on with `salt_pepper`.",
+def _alone(s: SimpleNamespace) -> bool:
+    near = max(abs(s.beside), abs(s.under), abs(s.channels))
+    return s.images < 0.12 and near < 0.04
+
+
+def _measure_gaussian(function: Callable) -> SimpleNamespace:
+    _need_new_noise(function, "gaussian")
+    images, level = _images(), 0.6
+    noise = {
+        (kind, size): _draw(function, x, size, "gaussian") - x
+        for kind, x in images.items()
+        for size in (0.6, 0.2, 1.5)
+    }
+    main, x = noise[GREY, level], images[GREY].double()
+    y = main + x
+    ink = noise[INK, level]
+    tall, wide = (main.std(axis).max().item() for axis in (2, 3))
+    widths = {key: n.std().item() / key[1] for key, n in noise.items()}
+    return SimpleNamespace(
+        shared=_shared(main),
+        low=min(float((n + images[k]).min()) for (k, _), n in noise.items()),
+        high=max(float((n + images[k]).max()) for (k, _), n in noise.items()),
+        negative=bool((noise[GREY, level] < 0).any()),
+        within=main.flatten(1).std(1).max().item(),
+        tall=tall,
+        wide=wide,
+        own=float(
+            ((y - y.mean()) * (x - x.mean())).mean() / ((x - x.mean()) ** 2).mean()
         ),
-        (mask, _check_mask, "Two are right. Go on with `mask`."),
-    ]:
-        try:
-            inspect(function)
-        except NotImplementedError:
-            raise NotImplementedError(done) from None
-    return "size, share and place of the noise, new in every call and for every image."
+        mean=max((n.mean().item() / size for (_, size), n in noise.items()), key=abs),
+        top=main.max().item() / level,
+        dark=ink[images[INK] == 0].std().item() / level,
+        width=widths[GREY, 0.6],
+        small=widths[GREY, 0.2],
+        spread=max(abs(w - 1) for w in widths.values()),
+        tails=max(
+            (float((n**4).mean() / (n**2).mean() ** 2) - 3 for n in noise.values()),
+            key=abs,
+        ),
+    )
+
+
+def _noise(change: Callable) -> Callable:
+    """An answer x + noise; change(level, x) makes the noise."""
+    return lambda x, level: x + change(level, x)
+
+
+def _randn(*axes: int) -> Callable:
+    """One normal number for what the axes leave; the others share it."""
+
+    def make(level: float, x: Tensor) -> Tensor:
+        shape = [1 if i in axes else n for i, n in enumerate(x.shape)]
+        return level * torch.randn(shape).expand(x.shape)
+
+    return make
+
+
+def _near(value: float, wanted: float, tol: float = 0.05) -> bool:
+    return abs(value / wanted - 1) < tol
+
+
+def _same_axis(where: str) -> str:
+    return (
+        f"`gaussian` adds one number to each {where} of pixels: neighbours share it. Draw "
+        "one for each pixel."
+    )
+
+
+GAUSSIAN = [
+    Symptom(
+        "`gaussian` clips to [0, 1]. Clipped noise is no longer Gaussian, and "
+        "black pixels only get brighter: leave it out.",
+        lambda s: s.low >= 0 and s.high <= 1,
+        lambda x, level: (x + level * torch.randn_like(x)).clamp(0, 1),
+    ),
+    Symptom(
+        "`gaussian` clips at 0: no pixel becomes negative. Clipped noise is no longer "
+        "Gaussian, and black pixels only get brighter: leave it out.",
+        lambda s: s.low >= 0 and s.own > 0.5 and s.negative,
+        lambda x, level: (x + level * torch.randn_like(x)).clamp_min(0),
+    ),
+    Symptom(
+        "`gaussian` clips at 1: no pixel becomes brighter than white. Leave it out.",
+        lambda s: s.high <= 1,
+        lambda x, level: (x + level * torch.randn_like(x)).clamp_max(1),
+    ),
+    Symptom(
+        "`gaussian` adds one number to all pixels of an image. Draw one for each "
+        "pixel.",
+        lambda s: s.within < 1e-4,
+        _noise(_randn(1, 2, 3)),
+    ),
+    Symptom(
+        "`gaussian` adds the same noise to all images of the batch, or to some of them. "
+        "Draw one number for each pixel of each image.",
+        lambda s: s.shared.images > 0.5,
+        _noise(_randn(0)),
+    ),
+    Symptom(_same_axis("column"), lambda s: s.tall < 1e-4, _noise(_randn(2))),
+    Symptom(_same_axis("row"), lambda s: s.wide < 1e-4, _noise(_randn(3))),
+    Symptom(
+        "`gaussian` adds the same noise to all channels of an image. Draw one number for "
+        "each pixel of each channel: `torch.randn_like(x)`.",
+        lambda s: s.shared.channels > 0.9,
+        _noise(_randn(1)),
+    ),
+    Symptom(
+        "The noise of `gaussian` comes in blocks: neighbouring pixels share a part of it. "
+        "Draw one number for each pixel.",
+        lambda s: max(abs(s.shared.beside), abs(s.shared.under)) > 0.1,
+        _noise(lambda level, x: level * _blocks(torch.randn, x)),
+    ),
+    Symptom(
+        "`gaussian` returns the noise alone: add it to x.",
+        lambda s: abs(s.own) < 0.2,
+        lambda x, level: level * torch.randn_like(x),
+    ),
+    Symptom(
+        "The noise of `gaussian` has a positive mean. `torch.rand` is uniform on "
+        "[0, 1]; needed is the normal `torch.randn`.",
+        lambda s: not s.negative and s.top <= 1.001,
+        _noise(lambda level, x: level * torch.rand_like(x)),
+    ),
+    Symptom(
+        "The noise of `gaussian` only brightens: it is never negative. Half of the "
+        "normal numbers are; do not take their absolute value.",
+        lambda s: not s.negative,
+        _noise(lambda level, x: level * torch.randn_like(x).abs()),
+    ),
+    Symptom(
+        "`gaussian` leaves black pixels black: the noise is multiplied by x. "
+        "Add it instead.",
+        lambda s: s.dark < 0.1,
+        lambda x, level: x * (1 + level * torch.randn_like(x)),
+    ),
+    Symptom(
+        lambda s: (
+            "`gaussian` shifts the images: over many pixels, noise divided by `level` has "
+            f"the mean {s.mean:+.2f} where 0 is needed. Is something added or subtracted "
+            "beside the noise, such as a mean of the images?"
+        ),
+        lambda s: abs(s.mean) > 0.05,
+        lambda x, level: x - x.mean() + level * torch.randn_like(x),
+    ),
+    Symptom(
+        "In `gaussian`: `level` is squared. It is the standard deviation: multiply by it.",
+        lambda s: _near(s.width, 0.6) and _near(s.small, 0.2),
+        _noise(lambda level, x: level**2 * torch.randn_like(x)),
+    ),
+    Symptom(
+        "In `gaussian`: The root of `level` is used: you treat it as a variance. It is the "
+        "standard deviation: multiply by it.",
+        lambda s: _near(s.width, 0.6**-0.5) and _near(s.small, 0.2**-0.5),
+        _noise(lambda level, x: level**0.5 * torch.randn_like(x)),
+    ),
+    Symptom(
+        "In `gaussian`: The noise has standard deviation 1: `level` is not used.",
+        lambda s: _near(s.width, 1 / 0.6) and _near(s.small, 1 / 0.2),
+        _noise(lambda level, x: torch.randn_like(x)),
+    ),
+    Symptom(
+        lambda s: (
+            f"The noise of `gaussian` has standard deviation {0.6 * s.width:.3f} where 0.6 "
+            "is needed."
+        ),
+        lambda s: s.spread > 0.03 and not _near(s.width, 1, 0.03),
+        _noise(lambda level, x: 1.3 * level * torch.randn_like(x)),
+    ),
+    Symptom(
+        "The noise of `gaussian` has the right width but is not normal.",
+        lambda s: abs(s.tails) > 0.2,
+        _noise(lambda level, x: level * 12**0.5 * (torch.rand_like(x) - 0.5)),
+    ),
+]
+
+
+def _fine_gaussian(s: SimpleNamespace) -> bool:
+    return (
+        s.spread < 0.03
+        and abs(s.mean) < 0.05
+        and abs(s.tails) < 0.2
+        and abs(s.own - 1) < 0.2
+        and _alone(s.shared)
+    )
+
+
+def _blocks(draw: Callable, x: Tensor) -> Tensor:
+    """Random numbers for squares of 2 x 2 pixels."""
+    b, c, h, w = x.shape
+    small = draw(b, c, (h + 1) // 2, (w + 1) // 2)
+    return small.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., :h, :w]
+
+
+def _measure_hits(name: str, values: tuple[float, ...]) -> Callable:
+    """Measures a function that sets a share of the pixels to some values."""
+
+    def measure(function: Callable) -> SimpleNamespace:
+        _need_new_noise(function, name)
+        images, found = _images(), []
+        for kind, level in [(GREY, 0.4), (GREY, 0.1), (DARK, 0.4), (GREY, 0.95)]:
+            x = images[kind].double()
+            y = _draw(function, images[kind], level, name)
+            hit = (y - x).abs() > 1e-6
+            white, black = (y == 1).double().mean(), (y == 0).double().mean()
+            found.append(
+                SimpleNamespace(
+                    level=level,
+                    share=hit.double().mean().item(),
+                    white=(white / (white + black)).item(),
+                    clean=bool(sum(y == v for v in values)[hit].all()),
+                    brighter=bool(
+                        torch.allclose(y[y != 0], x[y != 0] / (1 - level), atol=1e-4)
+                    ),
+                    shared=_shared(hit.double()),
+                    same=bool((hit == hit[:1]).all()),
+                )
+            )
+        ink = images[INK]
+        y = _draw(function, ink, 0.5, name)
+        nothing = _draw(function, ink, 0.0, name)
+        return SimpleNamespace(
+            each=found,
+            first=found[0],
+            legal=bool(((y == 0) | (y == 1)).all()),
+            lost=(y != ink).double().mean().item(),
+            nothing=torch.equal(nothing, ink.double()),
+        )
+
+    return measure
+
+
+def _share(s: SimpleNamespace, wanted: Callable, tol: float = 0.015) -> bool:
+    return all(abs(e.share - wanted(e.level)) < tol for e in s.each)
+
+
+def _together(name: str, shape: str) -> str:
+    return (
+        f"`{name}` destroys pixels in whole {shape} or parts of them: neighbours share "
+        "their luck. Every pixel has its own chance, so draw one number for each."
+    )
+
+
+def _hit_by(make: Callable, values: Callable) -> Callable:
+    """An answer: pixels where the uniform numbers lie below level get other values."""
+
+    def answer(x: Tensor, level: float) -> Tensor:
+        u = make(x)
+        return torch.where(u < level, values(u, level, x), x)
+
+    return answer
+
+
+def _uniform(*axes: int) -> Callable:
+    def make(x: Tensor) -> Tensor:
+        shape = [1 if i in axes else n for i, n in enumerate(x.shape)]
+        return torch.rand(shape).expand(x.shape)
+
+    return make
+
+
+def _half(u, level, x):
+    return (u < level / 2).float().expand_as(x)
+
+
+def _zero(u, level, x):
+    return torch.zeros_like(x)
+
+
+def _places(name: str, values: Callable) -> list[Symptom]:
+    """Whose luck is shared: images, channels, rows, columns, blocks."""
+
+    def shows(test: Callable) -> Callable:
+        return lambda s: test(s.first.shared)
+
+    near = 0.05
+    return [
+        Symptom(
+            _together(name, "blocks"),
+            shows(lambda c: c.beside > near and c.under > near),
+            _hit_by(lambda x: _blocks(torch.rand, x), values),
+        ),
+        Symptom(
+            _together(name, "rows"),
+            shows(lambda c: c.beside > near),
+            _hit_by(_uniform(3), values),
+        ),
+        Symptom(
+            _together(name, "columns"),
+            shows(lambda c: c.under > near),
+            _hit_by(_uniform(2), values),
+        ),
+        Symptom(
+            f"`{name}` destroys the same pixels in all channels of an image. The text "
+            "says: any shape. Draw one number for each pixel of each channel.",
+            shows(lambda c: c.channels > near),
+            _hit_by(_uniform(1), values),
+        ),
+        Symptom(
+            f"`{name}` destroys the same pixels in some of the images. Draw for each "
+            "image anew.",
+            shows(lambda c: c.images > 0.5),
+            _hit_by(
+                lambda x: torch.rand_like(x[:2]).repeat(len(x), 1, 1, 1)[: len(x)],
+                values,
+            ),
+        ),
+    ]
+
+
+def _shares(name: str, values: Callable) -> list[Symptom]:
+    return [
+        Symptom(
+            f"`{name}` destroys a share 1 - level and keeps a share level: swap them.",
+            lambda s: _share(s, lambda level: 1 - level),
+            lambda x, level: _hit_by(_uniform(), values)(x, 1 - level),
+        ),
+        Symptom(
+            f"`{name}` destroys only half of the share `level`.",
+            lambda s: _share(s, lambda level: level / 2),
+            lambda x, level: _hit_by(_uniform(), values)(x, level / 2),
+        ),
+        Symptom(
+            lambda s: (
+                f"`{name}` destroys {s.first.share:.1%} of the pixels where "
+                f"{s.first.level:.0%} are due."
+            ),
+            lambda s: not _share(s, lambda level: level),
+            lambda x, level: _hit_by(_uniform(), values)(x, 0.7 * level),
+        ),
+    ]
+
+
+SALT_PEPPER = [
+    Symptom(
+        "`salt_pepper` changes every pixel. Most of them must stay exactly as they are.",
+        lambda s: s.first.share > 0.999,
+        lambda x, level: x + level * torch.randn_like(x),
+    ),
+    Symptom(
+        "`salt_pepper` gives destroyed pixels other values than 0 and 1. Replace "
+        "them; do not add to them.",
+        lambda s: not all(e.clean for e in s.each),
+        _hit_by(_uniform(), lambda u, level, x: x + 1),
+    ),
+    Symptom(
+        "`salt_pepper` destroys the same pixels in all images of the batch. Draw "
+        "for each image anew.",
+        lambda s: s.first.same,
+        _hit_by(_uniform(0), _half),
+    ),
+    Symptom(
+        "`salt_pepper` gives only salt: half of it must be pepper, 0.",
+        lambda s: s.first.share > 0.01 and s.first.white == 1,
+        _hit_by(_uniform(), lambda u, level, x: torch.ones_like(x)),
+    ),
+    Symptom(
+        "`salt_pepper` gives only pepper: half of it must be salt, 1.",
+        lambda s: s.first.share > 0.01 and s.first.white == 0,
+        _hit_by(_uniform(), _zero),
+    ),
+    Symptom(
+        "`salt_pepper` rounds the destroyed pixels: a dark one becomes black, a bright one "
+        "white. Which of the two it is must be chance, half and half.",
+        lambda s: abs(s.first.white - 0.5) < 0.05 and s.each[2].white < 0.05,
+        _hit_by(_uniform(), lambda u, level, x: x.round()),
+    ),
+    *_places("salt_pepper", _half),
+    Symptom(
+        "`salt_pepper` destroys a share `level` with 0 and again a share `level` with 1. "
+        "`level` counts both together.",
+        lambda s: (
+            _share(s, lambda p: min(2 * p, 1)) or _share(s, lambda p: p * (2 - p))
+        ),
+        lambda x, level: _hit_by(_uniform(), _zero)(
+            _hit_by(_uniform(), lambda u, level, x: torch.ones_like(x))(x, level), level
+        ),
+    ),
+    *_shares("salt_pepper", _half),
+    Symptom(
+        lambda s: (
+            f"Of the destroyed pixels {s.first.white:.0%} are white; half "
+            "of them should be. Where two tests overlap, the later one wins: use one "
+            "random number for both."
+        ),
+        lambda s: any(abs(e.white - 0.5) > 0.04 for e in s.each),
+        _hit_by(_uniform(), lambda u, level, x: (u < level / 4).float()),
+    ),
+]
+MASK = [
+    Symptom(
+        "`mask` makes the surviving pixels brighter by 1 / (1 - level), as dropout "
+        "does. Here they stay as they are.",
+        lambda s: s.first.brighter and s.first.share > 0.5,
+        lambda x, level: torch.nn.functional.dropout(x, level),
+    ),
+    Symptom(
+        "`mask` sets pixels to 1. Masked pixels are black, 0.",
+        lambda s: s.first.white == 1,
+        _hit_by(_uniform(), lambda u, level, x: torch.ones_like(x)),
+    ),
+    Symptom(
+        "`mask` returns pixels that are neither 0 nor unchanged. Each pixel is set "
+        "to 0 or left as it is.",
+        lambda s: not all(e.clean for e in s.each),
+        lambda x, level: x + level * torch.randn_like(x),
+    ),
+    Symptom(
+        "`mask` hides the same pixels in all images of the batch.",
+        lambda s: s.first.same,
+        _hit_by(_uniform(0), _zero),
+    ),
+    *_places("mask", _zero),
+    *_shares("mask", _zero),
+]
+
+
+def _fine_hits(s: SimpleNamespace) -> bool:
+    return (
+        all(e.clean and _alone(e.shared) for e in s.each)
+        and _share(s, lambda level: level)
+        and s.legal
+        and s.nothing
+    )
+
+
+corruptions = declare(
+    "06.1 corruptions",
+    "size, share and place of the noise in grey, dark and coloured images, new in every "
+    "call and for every image.",
+    Symptoms(
+        right=_noise(_randn()),
+        measure=_measure_gaussian,
+        table=GAUSSIAN,
+        fine=_fine_gaussian,
+        name="gaussian",
+    ),
+    Symptoms(
+        right=_hit_by(_uniform(), _half),
+        measure=_measure_hits("salt_pepper", (0.0, 1.0)),
+        table=SALT_PEPPER,
+        fine=lambda s: _fine_hits(s) and all(abs(e.white - 0.5) < 0.04 for e in s.each),
+        name="salt_pepper",
+        answer=1,
+    ),
+    Symptoms(
+        right=_hit_by(_uniform(), _zero),
+        measure=_measure_hits("mask", (0.0,)),
+        table=MASK,
+        fine=lambda s: _fine_hits(s) and abs(s.lost - 0.15) < 0.02,
+        name="mask",
+        answer=2,
+    ),
+)
 
 
 # 06.2
@@ -273,18 +584,51 @@ PSNR_MISTAKES = {
 # fmt: on
 
 
-@check("06.2 psnr_of")
-def psnr(answer) -> str:
-    """psnr_of(x, restored) -> (B,) decibels."""
-    torch.manual_seed(0)
-    cases = []
-    for number in range(CASES):
-        shape = (2 + number % 4, 1 + number % 2, 4, 3 + number % 3)
-        x = 0.9 * torch.rand(shape)
-        noise = (0.1 + 0.5 * torch.rand(shape[0], 1, 1, 1)) * torch.randn(shape)
-        cases.append((x, x + 0.1 + noise))
-    compare(answer, _psnr, cases, PSNR_MISTAKES)
-    return f"{CASES} random batches: values, base, factor, peak and reduction."
+def _noisy(size, channels=1, height=4, width=3, spread=0.3):
+    x = 0.9 * torch.rand(size, channels, height, width)
+    noise = spread * (0.3 + torch.rand(size, 1, 1, 1)) * torch.randn(x.shape)
+    return x, x + 0.1 * min(spread, 1) + noise
+
+
+psnr = declare(
+    "06.2 psnr_of",
+    "random batches, tiny and huge errors: values, base, factor, peak and reduction.",
+    Part(
+        right=_psnr,
+        cases=lambda: [
+            (
+                torch.tensor([[[[0.5, 0.0]]], [[[0.25, 0.75]]]]),
+                torch.tensor([[[[0.4, 0.1]]], [[[0.25, 0.25]]]]),
+            ),
+            *[_noisy(2 + i % 4, 1 + i % 2, 4, 3 + i % 3) for i in range(10)],
+        ],
+        edges=lambda: {
+            "one image in the batch": _noisy(1),
+            "a single pixel in each image": _noisy(4, 1, 1, 1),
+            "one image of one pixel": _noisy(1, 1, 1, 1),
+            "three channels": _noisy(3, 3, 5, 2),
+            "images of 28 x 28": _noisy(3, 1, 28, 28),
+            "very small errors, of 0.0001 (is there a floor under the error?)": _noisy(
+                3, spread=1e-4
+            ),
+            "very large errors, of 30 (is something clipped?)": _noisy(3, spread=30.0),
+            "an image without a white pixel (the peak is 1 all the same)": tuple(
+                0.1 * t for t in _noisy(3)
+            ),
+            "black images": (torch.zeros(2, 1, 3, 3), torch.full((2, 1, 3, 3), 0.25)),
+        },
+        # fmt: off
+        wrong=PSNR_MISTAKES
+        | {
+            "784 pixels are built in. Divide by the number of pixels that an image has: "
+            "`.mean(1)` does.": lambda x, r: _with_error(
+                lambda a, b: _squares(a, b) / 784
+            )(x, r),
+            SQUEEZED: then(_psnr, torch.squeeze),
+        },
+        # fmt: on
+    ),
+)
 
 
 # 06.3
@@ -359,11 +703,6 @@ class _Small(nn.Module):
         return torch.tanh(y.flatten(1) @ self.weight).view_as(y)
 
 
-def _on_small(loss: Callable) -> Callable:
-    """loss(model, x, corrupt) as a function of two tensors: weights and images."""
-    return lambda weight, x: loss(_Small(weight), x.detach(), _Noise())
-
-
 class _Noise:
     """A corruption whose noise depends on the image and on how often it was seen.
 
@@ -386,71 +725,138 @@ class _Noise:
         return torch.randn(image.shape, generator=generator).to(image.device)
 
 
-@check("06.3 denoiser_loss")
-def denoiser_loss(answer) -> str:
-    """denoiser_loss(model, x, corrupt) -> {"loss": scalar}."""
-    torch.manual_seed(0)
-    cases = []
-    for number in range(CASES):
-        x = torch.rand(2 + number % 4, 1 + number % 2, 3, 4)
-        pixels = x[0].numel()
-        cases.append((torch.randn(pixels, pixels) / 3, x))
+def _loss_of(answer: Callable) -> Callable:
+    """loss(model, x, corrupt) -> {"loss": ...} as a function of weights and images."""
 
-    def value(*arguments: Any) -> Any:
-        result = answer(*arguments)
+    def run(weight: Tensor, x: Tensor) -> Any:
+        model = _Small(weight)
+        result = answer(model, x, _Noise())
         if not isinstance(result, dict) or "loss" not in result:
             raise Wrong('Return a dictionary with the entry "loss": `{"loss": ...}`.')
+        if not model.training:
+            raise Wrong(
+                "Your function leaves the model in another mode: `model.eval()` switches "
+                "dropout off for the rest of the training. Leave the mode to the caller."
+            )
         return result["loss"]
 
-    mistakes = [(_on_small(mistake), text) for mistake, text in LOSS_MISTAKES]
-    compare(
-        _on_small(value), _on_small(_denoiser_loss), cases, mistakes, gradients=True
-    )
-    return f"{CASES} random networks and batches: input, target, sums and gradients."
+    return run
+
+
+def _entry(loss: Callable) -> Callable:
+    return lambda model, x, corrupt: {"loss": loss(model, x, corrupt)}
+
+
+def _case(size: int, channels: int = 1, height: int = 3, width: int = 4) -> tuple:
+    x = torch.rand(size, channels, height, width)
+    pixels = x[0].numel()
+    return torch.randn(pixels, pixels) / 3, x
+
+
+denoiser_loss = declare(
+    "06.3 denoiser_loss",
+    "random networks and batches of many shapes: input, target, sums and gradients.",
+    Part(
+        right=_entry(_denoiser_loss),
+        cases=lambda: [
+            (torch.eye(2), torch.tensor([[[[1.0, 0.0]]], [[[0.5, 0.5]]]])),
+            *[_case(2 + i % 4, 1 + i % 2) for i in range(9)],
+        ],
+        edges=lambda: {
+            "one image in the batch": _case(1),
+            "a single pixel": _case(3, 1, 1, 1),
+            "three channels": _case(3, 3),
+            "images that are not square": _case(3, 1, 2, 6),
+            "a batch of 128 images": _case(128, 1, 2, 2),
+            "black images": (_case(1)[0], torch.zeros(3, 1, 3, 4)),
+            "weights that are large": (5 * _case(1)[0], torch.rand(3, 1, 3, 4)),
+        },
+        gradients=("weight",),
+        adapt=_loss_of,
+        strides=False,
+        # fmt: off
+        wrong={sentence: _entry(loss) for sentence, loss in LOSS_MISTAKES.items()}
+        | {
+            "784 pixels are built in. Sum over the pixels that an image has.": _entry(
+                lambda m, x, c: 784 * ((m(c(x)) - x) ** 2).mean()
+            ),
+            "The squared error has a factor one half. Leave it out.": _entry(
+                lambda m, x, c: 0.5 * _denoiser_loss(m, x, c)
+            ),
+        },
+        # fmt: on
+    ),
+)
 
 
 # 06.4
 
 
-def _score(weight, y, sigma):
-    return (torch.tanh(y @ weight) - y) / sigma**2
+def _score_of(denoiser, y, sigma):
+    return (denoiser(y) - y) / sigma**2
 
 
-# fmt: off
-SCORE_MISTAKES = {
-    "The sign is flipped. The score points from y to where the data are, to r(y).":
-        then(_score, torch.neg),
-    "The difference is divided by sigma. The formula has sigma squared.":
-        lambda w, y, s: _score(w, y, s) * s,
-    "This is r(y) - y. Divide it by sigma squared.":
-        lambda w, y, s: _score(w, y, s) * s ** 2,
-    "The difference is multiplied by sigma squared. Divide by it.":
-        lambda w, y, s: _score(w, y, s) * s ** 4,
-    "y is not subtracted: the score is 0 where the denoiser changes nothing.":
-        lambda w, y, s: torch.tanh(y @ w) / s ** 2,
-    "Only y is divided. Put the difference in brackets.":
-        lambda w, y, s: torch.tanh(y @ w) - y / s ** 2,
-    "The length is 1 everywhere. The score has a length; do not normalise it.":
-        lambda w, y, s: _score(w, y, s) / _score(w, y, s).norm(dim=1, keepdim=True),
-}
-# fmt: on
+def _with_weight(answer: Callable) -> Callable:
+    """The denoiser is made of a matrix, so that a case holds numbers alone."""
+    return lambda weight, y, sigma: answer(
+        lambda points: torch.tanh(points @ weight), y, sigma
+    )
 
 
-@check("06.4 score_of")
-def score(answer) -> str:
-    """score_of(denoiser, y, sigma) -> (B, D)."""
-    torch.manual_seed(0)
-    cases = [
-        (
-            torch.randn(2 + i % 3, 2 + i % 3),
-            torch.randn(1 + i % 5, 2 + i % 3),
-            0.3 + i / 30,
-        )
-        for i in range(CASES)
-    ]
+def _points(size: int, width: int, sigma: float, spread: float = 1.0) -> tuple:
+    return torch.randn(width, width), spread * torch.randn(size, width), sigma
 
-    def on_small(weight, y, sigma):
-        return answer(lambda points: torch.tanh(points @ weight), y, sigma)
 
-    compare(on_small, _score, cases, SCORE_MISTAKES)
-    return f"{CASES} random denoisers: sign, scale and shape."
+score = declare(
+    "06.4 score_of",
+    "random denoisers, points near and far, small and large sigma: sign, scale and shape.",
+    Part(
+        right=_score_of,
+        cases=lambda: [
+            (torch.eye(2), torch.tensor([[1.0, 0.0], [0.5, -1.0]]), 0.5),
+            *[_points(2 + i % 5, 2 + i % 3, 0.3 + i / 5) for i in range(10)],
+        ],
+        edges=lambda: {
+            "a single point": _points(1, 3, 0.5),
+            "one dimension": _points(4, 1, 0.5),
+            "one point in one dimension": _points(1, 1, 0.5),
+            "sigma = 1": _points(3, 2, 1.0),
+            "a small sigma, 0.01": _points(3, 2, 0.01),
+            "a large sigma, 20": _points(3, 2, 20.0),
+            "points far away, at 1,000 (is something clipped?)": _points(
+                3, 2, 0.5, 1e3
+            ),
+            "the 784 numbers of an image": _points(2, 784, 0.5),
+        },
+        adapt=_with_weight,
+        # fmt: off
+        wrong={
+            "The sign is flipped. The score points from y to where the data are, to r(y).": then(
+                _score_of, torch.neg
+            ),
+            "The difference is divided by sigma. The formula has sigma squared.": lambda r, y, s: (
+                _score_of(r, y, s) * s
+            ),
+            "This is r(y) - y. Divide it by sigma squared.": lambda r, y, s: r(y) - y,
+            "The difference is multiplied by sigma squared. Divide by it.": lambda r, y, s: (
+                (r(y) - y) * s**2
+            ),
+            "The difference is divided by 2 sigma^2. That belongs to the log-density; its "
+            "slope has sigma^2.": lambda r, y, s: _score_of(r, y, s) / 2,
+            "y is not subtracted: the score is 0 where the denoiser changes nothing.": lambda r, y, s: (
+                r(y) / s**2
+            ),
+            "Only y is divided. Put the difference in brackets.": lambda r, y, s: (
+                r(y) - y / s**2
+            ),
+            "Only r(y) is divided. Put the difference in brackets.": lambda r, y, s: (
+                r(y) / s**2 - y
+            ),
+            "The length is 1 everywhere. The score has a length; do not normalise it.": lambda r, y, s: (
+                torch.nn.functional.normalize(_score_of(r, y, s))
+            ),
+            SQUEEZED: then(_score_of, torch.squeeze),
+        },
+        # fmt: on
+    ),
+)
