@@ -257,7 +257,7 @@ def grade_class(folder: Path, course: Course, options) -> list[dict]:
             row = grade_student(
                 student, names[student], found[student], course, options
             )
-        except Exception as error:  # its own line says so; the class goes on
+        except (Exception, SystemExit) as error:  # its line says so; the class goes on
             text = status.first_line(str(error))
             why = (
                 text

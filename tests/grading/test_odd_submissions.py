@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import signal
 import sys
 import unicodedata
 import zipfile
@@ -617,12 +618,13 @@ def test_an_odd_class_is_graded_to_its_end(teacher, monkeypatch, capsys):
     assert not wrong, "\n".join(f"{k}: {v}" for k, v in wrong.items())
 
 
-def test_whatever_fails_inside_costs_one_student_alone(teacher, monkeypatch, capsys):
+@pytest.mark.parametrize("error", [RecursionError, MemoryError, OSError, SystemExit])
+def test_whatever_fails_inside_costs_one_student_alone(teacher, monkeypatch, error):
     """Any error, also of a kind that nobody thought of."""
 
     def bad(folder, name, slug, **more):
         if slug == "eve":
-            raise RecursionError("deep\ninside")
+            raise error("deep\ninside")
         return run_here(folder, name, slug, **more)
 
     for name in ("anna", "eve", "zoe"):
@@ -631,7 +633,7 @@ def test_whatever_fails_inside_costs_one_student_alone(teacher, monkeypatch, cap
     assert teacher.run() == 0
     rows = teacher.rows("marks")
     assert rows["eve"]["status"] == "grading failed" and rows["eve"]["look"] == "yes"
-    assert "RecursionError: deep inside" in rows["eve"]["notes"]
+    assert f"{error.__name__}: deep inside" in rows["eve"]["notes"]
     assert rows["anna"]["score"] == rows["zoe"]["score"] == "15.0"
 
 
@@ -663,17 +665,20 @@ def test_a_record_is_used_when_nothing_changed(teacher, monkeypatch):
 
 
 def test_a_stopped_run_writes_tables_and_goes_on_later(teacher, monkeypatch, capsys):
+    """Ctrl-C while ben is graded: a real signal, which the main thread gets."""
     for name in ("anna", "ben", "zoe"):
         right(teacher.student(name))
 
     def stop(folder, name, slug, stop, **more):
         if slug == "ben":
-            stop.set()
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.wait(20)
             raise Stopped("grading was stopped")
         return run_here(folder, name, slug)
 
     monkeypatch.setattr(grade, "autograde", stop)
     assert teacher.run() == 130
+    assert "Stopped. The tables hold those who are done" in capsys.readouterr().out
     rows = teacher.rows("marks")
     assert rows["anna"]["score"] == "15.0"
     assert rows["ben"]["status"] == rows["zoe"]["status"] == "grading failed"

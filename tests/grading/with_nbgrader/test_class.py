@@ -65,7 +65,7 @@ EXPECTED = {
     "all_code_in_one_cell": (G, {}),
     "half_a_character": (G, {}),
     "a_sum_too_long_to_write_out": (G, {}),
-    "prints_a_verdict": (G, {"03.1": (0, G)}),
+    "prints_a_verdict": (G, {"03.1": (2, G)}),
     "half_a_file": ("unreadable", {n: (None, "unreadable") for n in FULL}),
     "not_json": ("unreadable", {n: (None, "unreadable") for n in FULL}),
     "empty_folder": ("not handed in", {n: (None, "not handed in") for n in FULL}),
