@@ -58,6 +58,9 @@ test-lowest: ready ## run the lessons with the lowest versions allowed
 settings: ready ## run the lessons with other settings; ARGS=--alone moves one at a time
 	OMP_NUM_THREADS=1 $(BIN)/python tools/vary_settings.py $(ARGS)
 
+new-lesson: ready ## NUMBER=08 NAME=representations: the files of a new lesson
+	$(BIN)/python tools/new_lesson.py "$(NUMBER)" "$(NAME)"
+
 build: ready ## write and run the notebooks whose lessons or helpers changed
 	PYTHONPATH=tools $(BIN)/python -m builder $(ARGS)
 

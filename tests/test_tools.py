@@ -1,8 +1,11 @@
 """Forks, links and environments: the commands of tools/ do what they say."""
 
 import http.server
+import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import tomllib
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import builder
 import check_links
 import nbformat
+import new_lesson
 import pytest
 import set_repository
 from builder.state import digest
@@ -136,3 +140,49 @@ def test_colab_has_what_the_lessons_need_in_versions_that_we_allow():
         if needed.name == "jupyterlab":  # Colab has a page of its own
             continue
         assert needed.specifier.contains(pins[canonicalize_name(needed.name)]), text
+
+
+# --- a new lesson ----------------------------------------------------------------------
+
+
+def _copy_of_the_sources(folder):
+    """What the rules of lessons and the tests of checks read, without notebooks."""
+    kept = ("lessons", "vae_helpers", "tests", "instructor", "tools", "grading")
+    for name in kept:
+        shutil.copytree(ROOT / name, folder / name)
+    for name in ("pyproject.toml", "CHANGELOG.md", "README.md"):
+        shutil.copy(ROOT / name, folder)
+
+
+@pytest.mark.slow
+def test_a_new_lesson_passes_the_rules_and_its_checks_at_once(tmp_path):
+    _copy_of_the_sources(tmp_path)
+    new_lesson.new_lesson("98", "two_words", tmp_path)
+    for command in (
+        ["pytest", "-q", "-p", "no:nbval", "tests/test_lesson_rules.py"]
+        + ["tests/test_checks.py", "tests/grading/test_guides.py"]
+        + ["tests/test_settings.py", "-m", "not slow"]
+        + ["-k", "98 or symbols or order or every_number"],
+        ["ruff", "check", "lessons", "vae_helpers", "tests/answers"],
+        ["ruff", "format", "--check", *tmp_path.rglob("*lesson98.py")],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", *map(str, command)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+def test_a_new_lesson_overwrites_nothing(tmp_path):
+    (tmp_path / "lessons").mkdir()
+    (tmp_path / "lessons" / "04_mine.py").touch()
+    for number, name, words in [
+        ("04", "other", "is there already"),
+        ("4", "other", "two digits"),
+        ("09", "Two Words", "lower-case"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            new_lesson.new_lesson(number, name, tmp_path)

@@ -153,6 +153,10 @@ pca_reconstruct = declare(
             "one number for the code": _data(30, 5, 1),
             "as many numbers as pixels (then nothing is lost)": _data(30, 4, 4),
             "a hundred images to reconstruct": _data(30, 5, 2, 100),
+            "300 training images": _data(300, 5, 2),
+            "pixels from 0 to 255": tuple(
+                100 * t if isinstance(t, torch.Tensor) else t for t in _data(30, 5, 2)
+            ),
             "fewer training images than pixels": _data(6, 9, 3),
             "images of 784 pixels": _digits(),
         },
@@ -268,6 +272,10 @@ forward_pass = declare(
             "three channels": _networks(2, 3, 3, 4, 2),
             "images of one pixel": _networks(3, 1, 1, 1, 2),
             "square images": _networks(3, 1, 4, 4, 2),
+            "128 images, and codes of 100 numbers": _networks(128, 1, 3, 4, 100),
+            "large weights (is something clamped?)": tuple(
+                20 * t for t in _networks(3, 1, 3, 4, 2)
+            ),
         },
         gradients=("encoder", "decoder"),
         results=("code", "reconstruction"),

@@ -617,6 +617,11 @@ psnr = declare(
             "very small errors, of 0.0001 (is there a floor under the error?)": _noisy(
                 3, spread=1e-4
             ),
+            "errors of a millionth (120 decibels)": (
+                torch.zeros(2, 1, 2, 2),
+                torch.full((2, 1, 2, 2), 1e-6),
+            ),
+            "128 images": _noisy(128),
             "very large errors, of 30 (is something clipped?)": _noisy(3, spread=30.0),
             "an image without a white pixel (the peak is 1 all the same)": tuple(
                 0.1 * t for t in _noisy(3)
@@ -833,6 +838,7 @@ score = declare(
                 3, 2, 0.5, 1e3
             ),
             "the 784 numbers of an image": _points(2, 784, 0.5),
+            "300 points": _points(300, 2, 0.5),
         },
         adapt=_with_weight,
         # fmt: off

@@ -516,6 +516,7 @@ def _threshold_cases() -> list[tuple]:
     low, test, labels, rate = _skewed(300, 0.1)
     cases.append((low - 50, test - 50, labels, rate))  # scores may be negative
     cases.append(((4 * low).round() / 4, test, labels, rate))  # and equal
+    cases.append((1000 * low, 1000 * test, labels, rate))  # and large, as -ELBO is
     return cases
 
 
