@@ -24,8 +24,8 @@ $(VENV)/.ready: pyproject.toml
 	@$(call install,-e '.[test]')
 	@touch $@
 
-lab: ready ## open JupyterLab at lesson 00; ARGS="--no-browser --port 8890" go to the server
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
+lab: ready ## copy the lessons to my_notebooks, open JupyterLab; ARGS="--no-browser --port 8890"
+	@$(BIN)/python -m vae_helpers.lab $(ARGS)
 
 # One thread for each worker: two trainings with two threads each fight over two cores.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
