@@ -1,5 +1,8 @@
 # The course's commands. `make lab` and `make test` set everything up by themselves.
-PYTHON ?= python3
+# The first Python that is new enough; python3 says why if there is none.
+PYTHON ?= $(or $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,\
+	  $(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  && echo $(p)))),python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -115,8 +116,6 @@ def test_what_tools_leave_behind_is_not_copied(folders):
 
 
 def test_links_between_lessons_hold_in_the_copies(tmp_path):
-    import re
-
     lab.update_copies(builder.NOTEBOOKS, tmp_path)
     for path in tmp_path.rglob("*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -148,6 +147,47 @@ def test_without_the_folder_the_message_names_where_it_was_looked_for(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="course's folder is not here"):
         lab.main([])
+
+
+def test_a_folder_that_cannot_be_written_to_names_the_way_out(tmp_path, monkeypatch):
+    def refuse(path, data):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(lab, "_write", refuse)
+    with pytest.raises(SystemExit, match="Permission denied.*--copies FOLDER"):
+        lab.main(["--copies", str(tmp_path / "shared")])
+
+
+def test_a_full_disk_leaves_the_old_copy_whole(folders, monkeypatch):
+    source, copies = folders
+    lab.update_copies(source, copies)
+    (source / NAME).write_bytes(b"second")
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        lab.update_copies(source, copies)
+    assert _files(copies)[NAME] == b"first"
+
+
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("make"), reason="make")
+def test_make_takes_the_first_python_that_is_new_enough(tmp_path):
+    (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python3.12").write_text("#!/bin/sh\nexit 0\n")
+    for path in tmp_path.iterdir():
+        path.chmod(0o755)
+    search = f"{tmp_path}:{os.environ['PATH']}"
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHON", "MAKEFLAGS")}
+    command = ["make", "-n", "-B", "VENV=none", "ready"]
+    for best in ("python3.14", "python3.13"):  # those of this computer come first
+        if shutil.which(best):
+            pytest.skip(f"{best} is installed")
+    done = subprocess.run(
+        command, cwd=ROOT, env={**env, "PATH": search}, capture_output=True, text=True
+    )
+    assert "python3.12 -m venv" in done.stdout, done.stderr
 
 
 def test_the_console_script_is_the_module():

@@ -146,8 +146,10 @@ def main(arguments: list[str] | None = None) -> None:
         lines = update_copies(home / "notebooks", copies)
         print(*lines, f"Your notebooks are in {copies}", sep="\n", flush=True)
         serve(copies, options)
+    except PermissionError as error:
+        sys.exit(f"{error}. Name a folder of your own: vae-course --copies FOLDER")
     except OSError as error:
-        sys.exit(f"{error}")
+        sys.exit(str(error))
     except KeyboardInterrupt:
         pass
     print("\nJupyterLab has stopped.")
