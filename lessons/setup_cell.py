@@ -7,7 +7,8 @@ from pathlib import Path
 
 REPOSITORY, BRANCH = "@REPOSITORY@", "@BRANCH@"
 here, colab = Path.cwd(), Path("/content/vae-course")
-home = next((p for p in [here, *here.parents] if (p / "vae_helpers").is_dir()), None)
+around = [p for p in [here, *here.parents] if (p / "vae_helpers/__init__.py").exists()]
+home = around[0] if around else None
 if home is None and "google.colab" in sys.modules and not find_spec("vae_helpers"):
     if not colab.exists():
         command = ["git", "clone", "-q", "--depth=1", f"--branch={BRANCH}", REPOSITORY]
@@ -19,7 +20,7 @@ if home and sys.path[0] != str(home):
 if missing := [n for n in ("vae_helpers", "torch", "matplotlib") if not find_spec(n)]:
     install = f'-e "{home}"' if home else f"git+{REPOSITORY}@{BRANCH}"
     raise ModuleNotFoundError(
-        f"The packages {', '.join(missing)} are not here. Run in a new cell:\n"
+        f"Not installed here: {', '.join(missing)}. Run in a new cell:\n"
         f"    %pip install {install}\nand restart the kernel. "
         f"(Python: {sys.executable}; vae_helpers was looked for in {here} and above.)"
     )

@@ -287,7 +287,7 @@ def test_the_set_up_cell_does_nothing_here_and_explains_itself_elsewhere(tmp_pat
         text=True,
         cwd=tmp_path,
     )
-    assert "The packages vae_helpers are not here" in there.stderr
+    assert "Not installed here: vae_helpers. " in there.stderr
 
 
 def test_links_point_to_the_repository_of_the_project():

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 COPIES, RECORD, FIRST = "my_notebooks", ".copied.json", "00_start_here.ipynb"
 NO_FOLDER = (
@@ -110,7 +111,7 @@ def serve(copies: Path, options: list[str]) -> None:
     """
     from jupyterlab.labapp import LabApp
 
-    first = f"/lab/tree/{copies.name}/{FIRST}"
+    first = f"/lab/tree/{quote(copies.name)}/{FIRST}"
     arguments = [
         f"--ServerApp.root_dir={copies.parent}",
         f"--LabApp.default_url={first}",
