@@ -1,5 +1,8 @@
 # The course's commands. `make lab` and `make test` set everything up by themselves.
-PYTHON ?= python3
+# The first Python that is new enough; python3 says why if there is none.
+PYTHON ?= $(or $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,\
+	  $(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  && echo $(p)))),python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
@@ -24,8 +27,8 @@ $(VENV)/.ready: pyproject.toml
 	@$(call install,-e '.[test]')
 	@touch $@
 
-lab: ready ## open JupyterLab at lesson 00; ARGS="--no-browser --port 8890" go to the server
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
+lab: ready ## copy the lessons to my_notebooks, open JupyterLab; ARGS="--no-browser --port 8890"
+	@$(BIN)/python -m vae_helpers.lab $(ARGS)
 
 # One thread for each worker: two trainings with two threads each fight over two cores.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile

@@ -186,6 +186,10 @@ def test_a_change_of_words_keeps_the_outputs_and_a_change_of_code_does_not(
     nbformat.write(book, path)
     book.cells[0].source = "other words"
     assert state.with_the_same_code(book, path, "stem")
+    set_up = nbformat.v4.new_code_cell("another way to find the helpers")
+    set_up.metadata["tags"] = ["setup"]
+    book.cells[0] = set_up
+    assert state.with_the_same_code(book, path, "stem")
     book.cells[1].source = "1 + 2"
     assert not state.with_the_same_code(book, path, "stem")
     monkeypatch.setattr(state, "helpers_digest", lambda stem: "other")
@@ -273,39 +277,21 @@ def test_learners_notebooks_do_not_leak_solutions():
                 assert json.dumps(cell.source)[1:-1] not in text
 
 
-def _run_set_up(source, folder, before=""):
-    """Python's answer to the set-up cell, run in a folder after some other lines."""
-    command = [sys.executable, "-c", before + source]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
-
-
-@pytest.mark.parametrize("folder", ["notebooks", "notebooks/solutions", "."])
-def test_the_set_up_cell_says_nothing_where_all_is_well(folder):
-    found = _run_set_up(builder.setup_cell(TABLE), builder.ROOT / folder)
-    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
-
-
-@pytest.mark.parametrize("missing", ["vae_helpers", "torch", "matplotlib"])
-def test_the_set_up_cell_names_what_is_missing_and_the_line_that_helps(
-    missing, tmp_path
-):
-    hide = f"import sys; sys.modules[{missing!r}] = None\n"
-    table = {**TABLE, "repository": "https://example.org/none", "branch": "old"}
-    found = _run_set_up(builder.setup_cell(table), tmp_path, hide)
-    error = found.stderr.splitlines()[-1]
-    assert error.startswith(f"ModuleNotFoundError: {missing}: not found by ")
-    assert sys.executable in error and str(tmp_path) in error
-    assert error.endswith("%pip install git+https://example.org/none@old")
-
-
-def test_the_helpers_beside_the_notebook_come_before_installed_ones(tmp_path):
-    mine = tmp_path / "my clone é" / "vae_helpers"
-    mine.mkdir(parents=True)
-    (mine / "__init__.py").write_text("mine = True", encoding="utf-8")
-    notebooks = mine.parent / "notebooks"
-    notebooks.mkdir()
-    source = builder.setup_cell(TABLE) + "\nimport vae_helpers\nprint(vae_helpers.mine)"
-    assert _run_set_up(source, notebooks).stdout == "True\n"
+def test_the_set_up_cell_does_nothing_here_and_explains_itself_elsewhere(tmp_path):
+    source = builder.setup_cell({**TABLE, "repository": "https://example.org/none"})
+    here = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True
+    )
+    assert (here.returncode, here.stdout, here.stderr) == (0, "", "")
+    # What it says elsewhere, and when: tests/test_start.py.
+    blocked = "import sys; sys.modules['vae_helpers'] = None\n"
+    there = subprocess.run(
+        [sys.executable, "-c", blocked + source],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert "Not installed here: vae_helpers. " in there.stderr
 
 
 def test_links_point_to_the_repository_of_the_project():

@@ -109,12 +109,22 @@ def state(book: NotebookNode, path: Path, stem: str) -> str:
 def with_the_same_code(
     book: NotebookNode, path: Path, stem: str
 ) -> NotebookNode | None:
-    """The built notebook, if it holds the outputs of the very same code."""
+    """The built notebook, if it holds the outputs of the very same code.
+
+    The set-up cell does not count: it finds the helpers, and no result depends on how.
+    """
     if not path.exists():
         return None
     built = nbformat.read(path, as_version=4)
     found = built.metadata.get("vae_course", {})
-    codes = [[code_of(cell.source) for cell in code_cells(b)] for b in (built, book)]
+    codes = [
+        [
+            code_of(c.source)
+            for c in code_cells(b)
+            if "setup" not in c.metadata.get("tags", [])
+        ]
+        for b in (built, book)
+    ]
     has_run = all(cell.execution_count for cell in code_cells(built))
     same = codes[0] == codes[1] and found.get("helpers") == helpers_digest(stem)
     return built if has_run and same else None
