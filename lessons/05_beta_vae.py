@@ -682,7 +682,7 @@ def show_beta(figure, beta, image):
     labels = ["image", "reconstruction", "draw"]
     plots.show_images(cells, len(x), row_labels=labels, ax=left)
     right.plot(*zip(*curve, strict=True), color="black", lw=0.8, ls="-")
-    right.plot(point["rate"], point["distortion"], "o", color="#D55E00", ms=10)
+    right.plot(point["rate"], point["distortion"], "o", color=plots.COLOURS[1], ms=10)
     right.set(xlabel="rate, nats", ylabel="distortion, nats")
     words = f"rate {point['rate']:.1f}, distortion {point['distortion']:.1f}"
     return f"beta {beta:g}: {words}, -ELBO {point['-ELBO']:.1f} nats per image."

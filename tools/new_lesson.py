@@ -66,8 +66,10 @@ def new_lesson(number: str, name: str, root: Path = ROOT) -> list[Path]:
     entry = f'VALUES = {{\n    "{number}": {{"SEED": (1, 12345), "COUNT": (1, 100)}},\n'
     varied.write_text(text.replace("VALUES = {\n", entry, 1), encoding="utf-8")
     changes = root / "CHANGELOG.md"
-    text = changes.read_text(encoding="utf-8").rstrip()
-    changes.write_text(f"{text}\n- Lesson {number} ({title}).\n", encoding="utf-8")
+    text = changes.read_text(encoding="utf-8")
+    head, sep, rest = text.partition("## Unreleased\n\n")
+    line = f"- Lesson {number} ({title}).\n"
+    changes.write_text(f"{head}{sep}{line}{rest}" if sep else f"{text}{line}", "utf-8")
     return [*targets.values(), course, varied, changes]
 
 
