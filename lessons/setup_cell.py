@@ -17,7 +17,8 @@ if home is None and "google.colab" in sys.modules and not find_spec("vae_helpers
     home = colab
 if home and sys.path[0] != str(home):
     sys.path.insert(0, str(home))  # the folder of this notebook wins
-if missing := [n for n in ("vae_helpers", "torch", "matplotlib") if not find_spec(n)]:
+wanted = ["vae_helpers", "torch", "torchvision", "matplotlib"]
+if missing := [name for name in wanted if find_spec(name) is None]:
     install = f'-e "{home}"' if home else f"git+{REPOSITORY}@{BRANCH}"
     raise ModuleNotFoundError(
         f"Not installed here: {', '.join(missing)}. Run in a new cell:\n"

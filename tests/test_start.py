@@ -312,7 +312,7 @@ def test_a_notebook_alone_says_the_line_that_works(tmp_path):
     assert "vae_helpers" in error and sys.executable in error and str(tmp_path) in error
 
 
-@pytest.mark.parametrize("package", ["torch", "matplotlib"])
+@pytest.mark.parametrize("package", ["torch", "torchvision", "matplotlib"])
 def test_a_missing_package_is_named_with_the_line_that_installs_it(tmp_path, package):
     home = _helpers(tmp_path / "leçon un")
     done = _set_up(home, before=f"sys.modules[{package!r}] = None")
