@@ -117,16 +117,10 @@ def speed_figure(part: dict) -> Figure:
         ratio, loss = found["to_floor"], found["test_loss"]
         ours = name.startswith("`fit`")
         colour = (
-            plots.COLOURS[0]
-            if ours
-            else plots.COLOURS[-1]
-            if name == FLOOR
-            else "#999999"
+            plots.COLOURS[0] if ours else plots.COLOURS[-1] if name == FLOOR else "0.6"
         )
         error = [[ratio["median"] - ratio["min"]], [ratio["max"] - ratio["median"]]]
-        ax.barh(
-            row, ratio["median"], color=colour, xerr=error, ecolor="#444444", capsize=2
-        )
+        ax.barh(row, ratio["median"], color=colour, xerr=error, ecolor="0.3", capsize=2)
         text = f"{ratio['median']:.2f}"
         text += f"   test loss {loss['median']:.1f}" if loss else ""
         ax.text(ratio["max"] + 0.05, row, text, va="center", fontsize=9)

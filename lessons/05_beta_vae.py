@@ -322,7 +322,7 @@ for beta, (rate, distortion, _) in marked.items():
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.7))
 left.plot(*zip(*fine, strict=True), label="best possible")
 for total in range(8, 33, 4):
-    left.plot([0, 16], [total, total - 16], color="#999999", lw=0.6, ls=":")
+    left.plot([0, 16], [total, total - 16], color="0.6", lw=0.6, ls=":")
 left.plot([0, 16], [entropy, entropy - 16], color="black", lw=1, label="D + R = H")
 for beta, (rate, distortion, _) in marked.items():
     left.plot(rate, distortion, "o", color=plots.COLOURS[1])
@@ -619,7 +619,7 @@ expected("05", digits, {n: middle[b][k] for n, (b, k) in tracked.items() if b in
 # %% tags=["figure:rate-distortion"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
 for total in range(100, 320, 20):
-    left.plot([0, 60], [total, total - 60], color="#999999", lw=0.6, ls=":")
+    left.plot([0, 60], [total, total - 60], color="0.6", lw=0.6, ls=":")
 for number, beta in enumerate(BETAS):
     runs = [points[beta, seed] for seed in SWEEP_SEEDS]
     where = [r["rate"] for r in runs], [r["distortion"] for r in runs]

@@ -145,7 +145,7 @@ def test_what_is_too_old_is_said_in_words(monkeypatch):
 
 FOREIGN = re.compile(
     "make: command|No module named|No space|torchvision::nms|No matching distribution"
-    "|'git', 'clone'|dtype size|widget`|IProgress"
+    "|'git', 'clone'|dtype size|widget`|IProgress|NameError|has no attribute|inline_c"
 )
 
 

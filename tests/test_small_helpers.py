@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -238,6 +239,19 @@ def test_colour_images_and_arrays_are_shown():
     assert picture.get_array().shape == (16, 12, 3)
     plots.show_images(torch.rand(4, 1, 8, 6).numpy(), 2)
     assert plots.plt.gca().images[0].get_array().shape == (16, 12)
+
+
+def test_colours_stand_in_one_palette():
+    """Elsewhere only those of the palette, and greys, by name or number."""
+    root = Path(plots.__file__).parents[1]
+    files = [*root.glob("lessons/*.py"), *root.glob("vae_helpers/**/*.py")]
+    files += root.glob("benchmarks/*.py")
+    greys = {"#666666", "#888888"}
+    for path in [f for f in files if f.name != "plots.py"]:
+        used = set(
+            re.findall(r"\"(#[0-9A-Fa-f]{6})\"", path.read_text(encoding="utf-8"))
+        )
+        assert used <= set(plots.CLASS_COLOURS) | greys, (path.name, used)
 
 
 def test_a_dark_style_changes_nothing_of_the_figures():
