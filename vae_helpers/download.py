@@ -7,14 +7,21 @@ up when nothing comes, and ends with a few words on why.
 import contextlib
 import ctypes
 import io
+import math
+import os
 import re
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from vae_helpers import sources
+from vae_helpers.sources import Parts, SourceError
+
 SILENCE_SECONDS = 5.0  # one connect or read that brings nothing fails after this
+DOWNLOAD_SECONDS = 60.0  # all mirrors together; VAE_COURSE_DOWNLOAD_SECONDS changes it
 STALL_SECONDS = 10.0  # a mirror is left when its files do not grow for this long
 
 # Hiding output and limiting sockets act on the whole process: two threads would mix up
@@ -22,8 +29,63 @@ STALL_SECONDS = 10.0  # a mirror is left when its files do not grow for this lon
 _one_at_a_time = threading.Lock()
 
 
-class SourceError(Exception):
-    """A file or a mirror cannot be used; the message says why in a few words."""
+def from_network(name: str, notes: list[str]) -> Parts | None:
+    """The images from the first mirror that delivers; None, and a note, where none does.
+
+    Raises:
+        ValueError: VAE_COURSE_DOWNLOAD_SECONDS is not a positive number.
+    """
+    if os.environ.get("VAE_COURSE_OFFLINE", "").strip().lower() in ("1", "true", "yes"):
+        notes.append("VAE_COURSE_OFFLINE is set")
+        return None
+    seconds = _download_seconds()
+    try:
+        with quiet_and_bounded():
+            # Imported here: it takes seconds, and the other sources do not need it.
+            from torchvision import datasets
+
+            return _try_mirrors(getattr(datasets, name), seconds, notes)
+    except Exception as error:
+        # Broad: a torchvision that does not fit torch raises almost anything.
+        notes.append(f"the download failed: {in_words(error)}")
+        return None
+
+
+def _download_seconds() -> float:
+    text = os.environ.get("VAE_COURSE_DOWNLOAD_SECONDS") or str(DOWNLOAD_SECONDS)
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise ValueError(
+        f"VAE_COURSE_DOWNLOAD_SECONDS must be a positive number, got {text!r}"
+    )
+
+
+def _try_mirrors(dataset: type, seconds: float, notes: list[str]) -> Parts:
+    """The images from the first mirror that delivers; what came is kept."""
+    name, reasons = dataset.__name__, []
+    keep_in = sources.folder_to_keep_in()
+    deadline = time.monotonic() + seconds
+    for mirror in dataset.mirrors:
+        # torchvision gives up on some failures without trying its next mirror, so each
+        # one is tried alone, in a fresh folder: no file of a bad mirror is left over.
+        one_mirror = type(name, (dataset,), {"mirrors": [mirror]})
+        with tempfile.TemporaryDirectory(
+            prefix=".download-", dir=keep_in, ignore_cleanup_errors=True
+        ) as temporary:
+            try:
+                fetch(one_mirror, Path(temporary), deadline)
+                parts = sources.read_folder(name, Path(temporary))
+            except SourceError as error:
+                if time.monotonic() > deadline:
+                    raise SourceError(f"it took longer than {seconds:g} s") from None
+                reasons.append(str(error))
+                continue
+            is_kept = sources.keep(Path(temporary, name, "raw"), keep_in / name / "raw")
+        if not is_kept or keep_in in sources._temporary_folders:
+            notes.append("kept only until Python ends: the cache folder is read-only")
+        return parts
+    raise SourceError(", then ".join(dict.fromkeys(reasons)))
 
 
 @contextlib.contextmanager
