@@ -163,7 +163,8 @@ def _white(images: Tensor) -> int:
     kind = str(images.dtype).removeprefix("torch.")
     if not images.is_floating_point() and images.dtype != torch.bool:
         raise ValueError(f"need uint8 images or floats from 0 to 1, got {kind}")
-    if images.numel() and images.max() > 2:
+    # Noise goes beyond 1, and is shown as white; pictures of 8 bits go up to 255.
+    if images.numel() and images.max() > 25:
         raise ValueError(
             f"need floats from 0 (black) to 1 (white), got {kind} up to "
             f"{images.max():g}; divide 8-bit images by 255"
