@@ -221,6 +221,14 @@ def test_a_model_that_is_trained_again_says_so(capsys):
     assert out.count("has been trained for") == 1 and "4 steps already" in out
 
 
+def test_a_first_step_that_fails_is_no_training(capsys):
+    model = _model()
+    with pytest.raises(ZeroDivisionError):
+        fit(model, IMAGES, lambda model, x: 1 / 0, steps=4, batch_size=32)
+    fit(model, IMAGES, vae_loss, steps=4, batch_size=32)
+    assert "has been trained" not in capsys.readouterr().out
+
+
 def test_a_diverged_autoencoder_is_told(capsys):
     with pytest.raises(FloatingPointError, match="'loss' became .* at step"):
         training.train_autoencoder(_autoencoder(), IMAGES, steps=50, lr=1e30)

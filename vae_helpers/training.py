@@ -218,7 +218,7 @@ def fit(
     torch.manual_seed(seed)
     order_generator = torch.Generator().manual_seed(seed)
     batches_per_epoch = len(images) // batch_size
-    history, pending, step = History(), [], -1
+    history, pending, done = History(), [], 0
     _begin(model, history)
     try:
         for step in progress(steps, label, history.last):
@@ -240,6 +240,7 @@ def fit(
             terms["loss"].backward()
             optimizer.step()
             pending.append({name: term.detach() for name, term in terms.items()})
+            done = step + 1
             if (step + 1) % report_every == 0 or step + 1 == steps:
                 numbers = _means(pending, step + 1)
                 pending = []
@@ -249,9 +250,9 @@ def fit(
                 history.add(step + 1, **numbers)
     except KeyboardInterrupt:
         history.interrupted = True
-        raise _stopped(max(step, 0), steps) from None
+        raise _stopped(done, steps) from None
     finally:
-        _end(model, step + 1)
+        _end(model, done)
     release_memory()
     return history
 
