@@ -276,6 +276,7 @@ EXERCISES = {
             (threshold_helper,),
         ],
         "wrong": [
+            ((lambda v, t, s, r: float("nan"),), "no finite number"),
             ((lambda v, t, s, r: v.quantile(r),), "wrong side"),
             ((lambda v, t, s, r: t[~s].quantile(1 - r),), "on the normal test images"),
             ((lambda v, t, s, r: t.quantile(1 - r),), "on the whole test set"),

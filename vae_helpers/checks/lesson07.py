@@ -590,6 +590,11 @@ alarm_threshold = declare(
         right=_right_threshold,
         measure=_measured_thresholds,
         table=[
+            Symptom(
+                "Your threshold is no finite number (NaN or infinite).",
+                lambda seen: not all(map(math.isfinite, seen.values)),
+                lambda v, t, s, r: v.max() * math.inf,
+            ),
             *[Symptom(s, _as(m), m) for s, m in THRESHOLD_MISTAKES.items()],
             Symptom(
                 _first_miss,
