@@ -28,10 +28,6 @@ def pca_uncentred(train, x, size):
     return x @ v.T @ v
 
 
-def pca_no_mean_back(train, x, size):
-    return pca_eigh(train, x, size) - train.mean(0)
-
-
 def pca_smallest(train, x, size):
     mean = train.mean(0)
     _, vectors = torch.linalg.eigh((train - mean).T @ (train - mean))
@@ -39,33 +35,15 @@ def pca_smallest(train, x, size):
     return (x - mean) @ v @ v.T + mean
 
 
-def pca_on_x(train, x, size):
-    mean = x.mean(0)
-    v = torch.linalg.svd(x - mean, full_matrices=False).Vh[:size]
-    return (x - mean) @ v.T @ v + mean
-
-
 def pca_code(train, x, size):
     mean = train.mean(0)
     return (x - mean) @ torch.linalg.svd(train - mean, full_matrices=False).Vh[:size].T
-
-
-def pca_uncentred_code(train, x, size):
-    mean = train.mean(0)
-    v = torch.linalg.svd(train - mean, full_matrices=False).Vh[:size]
-    return mean + x @ v.T @ v
 
 
 def pca_columns(train, x, size):
     mean = train.mean(0)
     v = torch.linalg.svd(train - mean, full_matrices=False).Vh[:, :size]
     return mean + (x - mean) @ v @ v.T
-
-
-def pca_one_number(train, x, size):
-    mean = train.mean()
-    v = torch.linalg.svd(train - mean, full_matrices=False).Vh[:size]
-    return mean + (x - mean) @ v.T @ v
 
 
 def forward(x, encoder, decoder):
@@ -85,15 +63,10 @@ EXERCISES = {
         "right": [(pca_eigh,), (pca_lowrank,)],
         "wrong": [
             ((pca_uncentred,), "never taken off"),
-            ((pca_no_mean_back,), "add the mean again"),
             ((pca_smallest,), "smallest variance"),
-            ((pca_on_x,), "must come from `train`"),
             ((pca_code,), "This is the code"),
-            ((pca_uncentred_code,), "before the projection"),
             ((pca_columns,), "rows of `Vh`"),
-            ((pca_one_number,), "is one number"),
             ((lambda t, x, z: x * 1,), "`x` itself"),
-            ((lambda t, x, z: t.mean(0).repeat(len(x), 1),), "mean of `train`"),
         ],
     },
     "01.2": {
@@ -131,11 +104,8 @@ EXERCISES = {
         ],
         "wrong": [
             ((lambda s, p, z, c: z * c / (math.prod(s) * p),), "turn the fraction"),
-            ((lambda s, p, z, c: math.prod(s) / z,), "numbers, not bits"),
             ((lambda s, p, z, c: s[1] * s[2] * p / (z * c),), "channels"),
-            ((lambda s, p, z, c: math.prod(s) * p // (z * c),), "whole number"),
             ((lambda s, p, z, c: math.prod(s) * p / z * c,), "parentheses"),
-            ((lambda s, p, z, c: math.prod(s) * 8 / (z * 32),), "are fixed"),
             ((lambda s, p, z, c: sum(s) * p / (z * c),), "product"),
         ],
     },
