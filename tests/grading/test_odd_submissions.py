@@ -35,10 +35,16 @@ def kl_closed_form(mu, logvar):
     return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1)"""
 MEAN = """\
 def log_mean_of_weights(log_weight):
-    return torch.logsumexp(log_weight, 1) - math.log(log_weight.shape[1])"""
+    return torch.logsumexp(log_weight, 1) - math.log(log_weight.shape[1])
+
+
+def importance_log_weights(log_likelihood, z, mu, logvar):
+    ratio = (z - mu[:, None]) ** 2 / logvar.exp()[:, None] + logvar[:, None] - z**2
+    return log_likelihood + 0.5 * ratio.sum(2)"""
 WORK = {"answer-03-1": KL, "answer-03-3": MEAN}
 OVERLAY = {"LEAVE_OUT": ["03.2", "03.4"]}
-ALL = (5, 10)  # points of the two exercises
+ALL = (5, 18)  # points of the two exercises
+WHOLE = f"{sum(ALL):.1f}"
 
 
 def cell(book, name):
@@ -141,7 +147,7 @@ def a_sum_too_long_to_write_out(student):
     student.save(book)
 
 
-@did(("crashed", 10), "Error")
+@did(("crashed", ALL[1]), "Error")
 def an_answer_nested_too_deeply(student):
     deep = "def kl_closed_form(mu, logvar):\n    return " + "(" * 5000 + ")" * 5000
     student.save(solve(student.book(), **{"answer-03-1": deep}))
@@ -274,7 +280,7 @@ def resubmission(student):
     student.save(student.solved(), f"resubmission/{NAME}.ipynb")
 
 
-@did((0, 10), "has a different answer", held=True)
+@did((0, ALL[1]), "has a different answer", held=True)
 def two_different_answers(student):
     wrong = KL.replace("0.5 * ", "")
     student.save(solve(student.book(), **{"answer-03-1": wrong}))
@@ -341,7 +347,7 @@ def key_m_and_names_lost(student):
     student.save(book)
 
 
-@did(("crashed", 10), "SyntaxError")
+@did(("crashed", ALL[1]), "SyntaxError")
 def prose_instead_of_code(student):
     book = student.solved()
     cell(book, "answer-03-1").update(cell_type="markdown", source="I did not know how.")
@@ -396,7 +402,7 @@ def answer_in_the_set_up(student):
     student.save(book)
 
 
-@did(("unsure", 10), "own beside it", held=True)
+@did(("unsure", ALL[1]), "own beside it", held=True)
 def answer_under_another_name(student):
     book = student.solved()
     at = book.cells.index(cell(book, "answer-03-1"))
@@ -405,7 +411,7 @@ def answer_under_another_name(student):
     student.save(book)
 
 
-@did(("unsure", 10), "own beside it", held=True)
+@did(("unsure", ALL[1]), "own beside it", held=True)
 def answer_that_does_not_parse_beside_the_stub(student):
     book = student.book()
     cell(book, "answer-03-3").source = MEAN
@@ -414,7 +420,7 @@ def answer_that_does_not_parse_beside_the_stub(student):
     student.save(book)
 
 
-@did(("not attempted", 10))
+@did(("not attempted", ALL[1]))
 def a_line_to_try_things_out(student):
     book = student.book()
     cell(book, "answer-03-3").source = MEAN
@@ -433,7 +439,7 @@ def as_a_lambda_in_an_own_cell(student):
     student.save(book)
 
 
-@did(("not attempted", 10), "the course's own solved notebook")
+@did(("not attempted", ALL[1]), "the course's own solved notebook")
 def the_whole_course_is_in_the_folder(student):
     """Solutions that everybody can read are not this student's work."""
     book = student.book()
@@ -456,13 +462,13 @@ def another_assignment(student):
     student.save(make("02")[2], "02_x.ipynb")
 
 
-@did((0, 10), "still reached")
+@did((0, ALL[1]), "still reached")
 def the_stub_s_line_left_behind_a_start(student):
     text = KL.split("\n")[0] + "\n    half = 0.5\n    raise NotImplementedError"
     student.save(solve(student.book(), **{"answer-03-1": text}))
 
 
-@did((0, 10), "sign")
+@did((0, ALL[1]), "sign")
 def prints_what_a_check_would_say(student):
     text = KL.replace(
         "return", "print('○ Exercise 03.1: not attempted.')\n    return -"
@@ -470,7 +476,7 @@ def prints_what_a_check_would_say(student):
     student.save(solve(student.book(), **{"answer-03-1": text}))
 
 
-@did(("crashed", 10), "left out when grading")
+@did(("crashed", ALL[1]), "left out when grading")
 def raises_our_words(student):
     text = "raise RuntimeError('left out when grading: this cell ran too long')"
     student.save(solve(student.book(), **{"answer-03-1": text}))
@@ -589,7 +595,7 @@ def test_an_odd_class_is_graded_to_its_end(teacher, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "left aside: ben.pdf" in said
     marks, lms = teacher.rows("marks"), teacher.rows()
-    assert lms["cleo (late)"]["score"] == "15.0"
+    assert lms["cleo (late)"]["score"] == WHOLE
     assert "2 notebooks" not in marks["other_assignments_beside_it"]["notes"]
     assert len(marks) == len(CLASS) + 2
     wrong = {}
@@ -634,7 +640,7 @@ def test_whatever_fails_inside_costs_one_student_alone(teacher, monkeypatch, err
     rows = teacher.rows("marks")
     assert rows["eve"]["status"] == "grading failed" and rows["eve"]["look"] == "yes"
     assert f"{error.__name__}: deep inside" in rows["eve"]["notes"]
-    assert rows["anna"]["score"] == rows["zoe"]["score"] == "15.0"
+    assert rows["anna"]["score"] == rows["zoe"]["score"] == WHOLE
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"digest": 3}', "null", "\x00"])
@@ -644,7 +650,7 @@ def test_a_broken_record_counts_as_none(teacher, broken):
     record = teacher.course / "private" / f"{NAME}_runs" / "anna_result.json"
     record.write_text(broken, encoding="utf-8")
     assert teacher.run() == 0
-    assert teacher.rows()["anna"]["score"] == "15.0"
+    assert teacher.rows()["anna"]["score"] == WHOLE
 
 
 def test_a_lost_or_half_written_result_is_made_again(teacher):
@@ -653,7 +659,7 @@ def test_a_lost_or_half_written_result_is_made_again(teacher):
     for spoil in (lambda p: p.unlink(), lambda p: p.write_text("{", "utf-8")):
         spoil(teacher.course / "autograded" / "anna" / NAME / f"{NAME}.ipynb")
         assert teacher.run() == 0
-        assert teacher.rows()["anna"]["score"] == "15.0"
+        assert teacher.rows()["anna"]["score"] == WHOLE
 
 
 def test_a_record_is_used_when_nothing_changed(teacher, monkeypatch):
@@ -661,7 +667,7 @@ def test_a_record_is_used_when_nothing_changed(teacher, monkeypatch):
     assert teacher.run() == 0
     monkeypatch.setattr(grade, "autograde", None)  # would fail if it were called
     assert teacher.run() == 0
-    assert teacher.rows()["anna"]["score"] == "15.0"
+    assert teacher.rows()["anna"]["score"] == WHOLE
 
 
 def test_a_stopped_run_writes_tables_and_goes_on_later(teacher, monkeypatch, capsys):
@@ -680,12 +686,12 @@ def test_a_stopped_run_writes_tables_and_goes_on_later(teacher, monkeypatch, cap
     assert teacher.run() == 130
     assert "Stopped. The tables hold those who are done" in capsys.readouterr().out
     rows = teacher.rows("marks")
-    assert rows["anna"]["score"] == "15.0"
+    assert rows["anna"]["score"] == WHOLE
     assert rows["ben"]["status"] == rows["zoe"]["status"] == "grading failed"
     assert "stopped" in rows["zoe"]["notes"] and teacher.rows()["zoe"]["score"] == ""
     monkeypatch.setattr(grade, "autograde", run_here)
     assert teacher.run() == 0
-    assert {row["score"] for row in teacher.rows().values()} == {"15.0"}
+    assert {row["score"] for row in teacher.rows().values()} == {WHOLE}
 
 
 def test_a_submission_that_writes_into_the_checks_is_found(teacher, monkeypatch):
@@ -709,7 +715,7 @@ def test_a_submission_that_writes_into_the_checks_is_found(teacher, monkeypatch)
     hidden.write_bytes(before)
     monkeypatch.setattr(grade, "autograde", run_here)
     assert teacher.run() == 0
-    assert {row["score"] for row in teacher.rows().values()} == {"15.0"}
+    assert {row["score"] for row in teacher.rows().values()} == {WHOLE}
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
@@ -783,7 +789,7 @@ def test_two_folders_of_one_name_are_one_student(teacher):
     right(teacher.student("Zoë"))
     untouched(teacher.student(NFD))
     assert teacher.run() == 0
-    assert teacher.rows()["Zoë"]["score"] == "15.0"
+    assert teacher.rows()["Zoë"]["score"] == WHOLE
     assert len(teacher.rows()) == 1
 
 

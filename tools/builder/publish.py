@@ -19,8 +19,10 @@ BINDER_BADGE = "https://mybinder.org/badge_logo.svg"
 def smaller(png: str) -> str:
     """Base64 PNG -> the same picture with a palette of 256 colours, if that is smaller."""
     buffer = io.BytesIO()
-    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
-    picture = picture.quantize(256, dither=Image.Dither.NONE)
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    if picture.mode == "P":
+        return png  # done before: a second time would change it again
+    picture = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     picture.save(buffer, format="png", optimize=True)
     return min(base64.b64encode(buffer.getvalue()).decode(), png, key=len)
 
