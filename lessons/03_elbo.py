@@ -957,7 +957,7 @@ plt.show()
 
 
 # %% tags=["definition"]
-def fit(x, latent_size):
+def maximum_likelihood(x, latent_size):
     """x (N, D) -> weight (D, Z), offset (D,), sigma: they give the highest log p(x)."""
     values, axes = torch.linalg.eigh(torch.cov(x.T, correction=0))  # rising
     noise = values[:-latent_size].mean()
@@ -972,7 +972,7 @@ def fit(x, latent_size):
 torch.manual_seed(SEED)
 directions = torch.linalg.qr(torch.randn(8, 3)).Q * torch.tensor([4.0, 2.5, 1.5])
 cloud = torch.randn(1000, 3) @ directions.T + 0.5 * torch.randn(1000, 8)
-best_weight, best_offset, best_sigma = fit(cloud, 3)
+best_weight, best_offset, best_sigma = maximum_likelihood(cloud, 3)
 best = log_evidence(cloud, best_weight, best_offset, best_sigma).mean()
 print(f"highest possible mean log p(x): {best:.4f} nats, sigma_x = {best_sigma:.3f}")
 helper_best = linear_gaussian.max_log_evidence(cloud, 3)
@@ -1674,7 +1674,7 @@ check.smallest_gap(smallest_gap)
 # |---|---|
 # | $\log p_\theta(x) = \mathrm{ELBO} + \mathrm{KL}(q \Vert p_\theta(z \mid x))$ | `linear_gaussian.log_evidence`, `linear_gaussian.elbo` |
 # | $p_\theta(z \mid x)$ of the linear model | `linear_gaussian.posterior` |
-# | highest $\log p_\theta(x)$ of the linear model | `linear_gaussian.fit`, `linear_gaussian.max_log_evidence` |
+# | highest $\log p_\theta(x)$ of the linear model | `linear_gaussian.maximum_likelihood`, `linear_gaussian.max_log_evidence` |
 # | $\mathrm{KL}(q_\phi(z \mid x) \Vert \mathcal N(0, I))$ | `distributions.kl_to_standard_normal` |
 # | $\log q_\phi(z \mid x)$, $\log p(z)$ | `distributions.normal_log_prob`, `distributions.standard_normal_log_prob` |
 # | $\log p_\theta(x \mid z)$, Bernoulli or Gaussian | `distributions.bernoulli_log_likelihood`, `distributions.gaussian_log_likelihood` |

@@ -130,7 +130,7 @@ def test_fit_reaches_the_score_of_sklearn(seed):
     n, centred = len(x), x - x.mean(0)
     scaled = (centred * math.sqrt((n - 1) / n)).numpy()
     pca = PCA(3, svd_solver="full").fit(scaled)
-    weight, offset, sigma = lg.fit(x, 3)
+    weight, offset, sigma = lg.maximum_likelihood(x, 3)
     assert sigma.item() ** 2 == pytest.approx(pca.noise_variance_, rel=1e-9)
     wanted = pca.score(centred.numpy())
     assert lg.max_log_evidence(x, 3) == pytest.approx(wanted, abs=1e-9)
@@ -146,7 +146,7 @@ def test_fit_reaches_the_score_of_sklearn(seed):
 def test_nothing_near_the_fit_is_better(seed):
     g = torch.Generator().manual_seed(seed)
     x = tensor(g, 200, 2) @ tensor(g, 2, 5) + 0.4 * tensor(g, 200, 5)
-    weight, offset, sigma = lg.fit(x, 2)
+    weight, offset, sigma = lg.maximum_likelihood(x, 2)
     for _ in range(20):
         other = (
             weight + 0.01 * tensor(g, 5, 2),
@@ -188,7 +188,7 @@ def test_a_linear_vae_reaches_the_closed_form_optimum(seed):
     with torch.no_grad():
         reached, exact = bound().mean(), lg.log_evidence(x, weight, offset, sigma)
     assert best - 0.01 < reached <= exact.mean() + 1e-9 <= best + 2e-9
-    axes = lg.fit(x, 3)[0]
+    axes = lg.maximum_likelihood(x, 3)[0]
     axes, own = (w / w.norm(dim=0) for w in (axes, weight))
     subspace = torch.linalg.svdvals(axes.T @ own)
     assert subspace.min() > 0.999
@@ -209,7 +209,7 @@ def test_everything_is_float64(dtype):
         lg.kl_between_gaussians(mu, spread, mean, spread),
         mean,
         spread,
-        *lg.fit(torch.cat([x, x + 1, -x]), 2),
+        *lg.maximum_likelihood(torch.cat([x, x + 1, -x]), 2),
     ]
     assert {t.dtype for t in found} == {torch.float64}
 
@@ -243,9 +243,9 @@ EYE = torch.eye(3, dtype=torch.float64)
         (lambda: lg.elbo_full(X, MU, EYE + EYE.roll(1, 0) / 9, *MODEL), "symmetric"),
         (lambda: lg.kl_between_gaussians(MU, EYE, MU[:1], EYE), r"mean_p \(1, 3\)"),
         (lambda: lg.kl_between_gaussians(MU, EYE, MU, 0 * EYE), "covariance_p"),
-        (lambda: lg.fit(X, 5), r"latent_size < D = 5, got 5"),
-        (lambda: lg.fit(X, 0), r"got 0"),
-        (lambda: lg.fit(X[:1], 2), r"at least 2 rows, got \(1, 5\)"),
+        (lambda: lg.maximum_likelihood(X, 5), r"latent_size < D = 5, got 5"),
+        (lambda: lg.maximum_likelihood(X, 0), r"got 0"),
+        (lambda: lg.maximum_likelihood(X[:1], 2), r"at least 2 rows, got \(1, 5\)"),
         (lambda: lg.max_log_evidence(X[:3], 2), r"no maximum.*\(3, 5\)"),
     ],
 )

@@ -1,27 +1,25 @@
 """Expected panels: is the number I just got in the band that several seeds gave?
 
-The bands are measured, not typed: `python tools/measure_bands.py` runs the lessons with
-three seeds on both data sources and writes expected.json.
+The bands come from recorded runs (`vae_helpers.records`), three seeds on the full data
+and three on the sample; they are measured, not typed.
 """
 
 import html
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, field
 
+from vae_helpers import records
 from vae_helpers.data import ImageData
 
-RECORDED = "MNIST"  # the data set of every band
 
-
-@cache
-def measured() -> dict:
-    """lesson -> name -> "full" or "sample" -> values, one for each seed."""
-    text = Path(__file__).with_name("expected.json").read_text(encoding="utf-8")
-    return json.loads(text)
+def measured(lesson: str, name: str, source: str) -> list[float]:
+    """The recorded values of a number, one for each seed; empty without a record."""
+    return [
+        run.numbers[name]
+        for run in records.runs(lesson)
+        if run.source == source and run.longer == 1 and name in run.numbers
+    ]
 
 
 def band(values: list[float]) -> tuple[float, float]:
@@ -43,24 +41,27 @@ class Panel:
     Attributes:
         source: the images in use, in words.
         rows: the numbers.
-        recorded: whether the bands belong to these images; other ones are not judged.
+        recorded_for: what the bands belong to, in words, where that is not what is in
+            use; then nothing is judged.
+        memory: what the panel was made from.
     """
 
     source: str
     rows: list[tuple[str, float, float | None, float | None]]
-    recorded: bool = True
+    recorded_for: str = ""
+    memory: dict = field(default_factory=dict)
 
     @property
     def inside(self) -> bool:
         """True when every number with a band lies in it."""
-        return not self.recorded or all(
+        return bool(self.recorded_for) or all(
             low is None or low <= v <= high for _, v, low, high in self.rows
         )
 
     def _cells(self) -> list[tuple[str, str, str, str]]:
         table = []
         for name, value, low, high in self.rows:
-            if not self.recorded:
+            if self.recorded_for:
                 table.append((name, f"{value:.4g}", "", ""))
                 continue
             if low is None:
@@ -72,12 +73,12 @@ class Panel:
         return table
 
     def _advice(self) -> str:
-        if not self.recorded:
-            return f"The bands were recorded for {RECORDED}; nothing is judged here."
+        if self.recorded_for:
+            return f"The bands were recorded for {self.recorded_for}; nothing is judged here."
         if self.inside:
             return ""
         return (
-            "A setting that you changed explains it; if you changed none, look at the "
+            "A change of the lesson's code explains it; if you changed none, look at the "
             "table of symptoms."
         )
 
@@ -93,43 +94,68 @@ class Panel:
             rows.append(
                 f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>"
             )
-        return f"<table>{''.join(rows)}</table>{self._advice()}"
+        return f"<table>{''.join(rows)}</table>{html.escape(self._advice())}"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        # The builder draws the panel again from its memory when only the record changes.
+        data = {"text/html": self._repr_html_(), "text/plain": repr(self)}
+        return data, {"vae_course": self.memory}
 
 
-def expected(lesson: str, data: ImageData, numbers: Mapping[str, float]) -> Panel:
+def expected(
+    lesson: str, data: ImageData | None, numbers: Mapping[str, float]
+) -> Panel:
     """Compare numbers just measured with the bands of several seeds.
 
     Args:
         lesson: its number, such as "04".
-        data: the images in use; the full data and the sample have different bands.
+        data: the images in use; the full data and the sample have different bands. None
+            in a lesson without images.
         numbers: name, with its unit, -> value.
 
     Returns:
         A panel that a notebook shows when it ends a cell. A number without a measured
-        band is shown as such, never as right; of another data set nothing is judged.
+        band is shown as such, never as right. With another data set, or other settings
+        (names in capitals) than those of the record, nothing is judged.
 
     Raises:
         OutsideBand: with VAE_COURSE_STRICT=1, as in the tests, when a number lies
             outside its band or has none.
     """
-    source = "full" if data.is_full else "sample"
-    kind = (
-        f"all {len(data.train_images):,} images"
-        if data.is_full
-        else "the carried sample"
-    )
-    rows = []
-    for name, value in numbers.items():
-        values = measured().get(lesson, {}).get(name, {}).get(source)
-        low, high = band(values) if values else (None, None)
-        rows.append((name, float(value), low, high))
-    record = os.environ.get("VAE_COURSE_RECORD")
-    if record:
-        with open(record, "a", encoding="utf-8") as file:
-            for name, value, _, _ in rows:
-                file.write(json.dumps([lesson, name, source, value]) + "\n")
-    panel = Panel(f"{data.name}, {kind}", rows, recorded=data.name == RECORDED)
-    known = all(low is not None for _, _, low, _ in rows)
+    settings = records.callers_settings()
+    memory = {
+        "lesson": lesson,
+        "name": data.name if data is not None else records.RECORDED,
+        "source": records.source_of(data),
+        "words": records.images_in_words(data),
+        "settings": settings,
+        "numbers": {name: float(value) for name, value in numbers.items()},
+    }
+    records.write("numbers", lesson, memory["source"], settings, memory["numbers"])
+    panel = from_memory(memory)
+    known = all(low is not None for _, _, low, _ in panel.rows)
     if os.environ.get("VAE_COURSE_STRICT") == "1" and not (panel.inside and known):
         raise OutsideBand(f"{panel!r}")
     return panel
+
+
+def from_memory(memory: dict) -> Panel:
+    """The panel of some numbers, with the bands as they are now."""
+    rows = []
+    for name, value in memory["numbers"].items():
+        values = measured(memory["lesson"], name, memory["source"])
+        low, high = band(values) if values else (None, None)
+        rows.append((name, value, low, high))
+    return Panel(memory["words"], rows, _recorded_for(memory), memory)
+
+
+def _recorded_for(memory: dict) -> str:
+    if memory["name"] != records.RECORDED:
+        return records.RECORDED
+    longer = memory["settings"].get("LONGER", 1)
+    if longer != 1:
+        return f"LONGER = 1 (here {longer})"
+    other = records.other_settings(
+        memory["lesson"], memory["source"], memory["settings"]
+    )
+    return ", ".join(other)

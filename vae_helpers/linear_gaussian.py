@@ -253,7 +253,7 @@ def _eigenvalues(x: Tensor, latent_size: int) -> tuple[Tensor, Tensor, Tensor]:
     return values, vectors, noise
 
 
-def fit(x: Tensor, latent_size: int) -> tuple[Tensor, Tensor, Tensor]:
+def maximum_likelihood(x: Tensor, latent_size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Maximum-likelihood parameters of the model, in closed form.
 
     Args:
@@ -288,7 +288,7 @@ def max_log_evidence(x: Tensor, latent_size: int) -> float:
         Nats per example, mean over the N examples; higher is better.
 
     Raises:
-        ValueError: as in `fit`.
+        ValueError: as in `maximum_likelihood`.
 
     Source:
         Tipping & Bishop 1999. Used in lesson 03.

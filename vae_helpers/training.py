@@ -120,16 +120,19 @@ class History:
         return f"loss {self['loss'][-1]:.1f} nats" if self.steps else ""
 
 
-def _need_enough(images: Tensor, batch_size: int, steps: int) -> None:
+def _need_enough(
+    images: Tensor, batch_size: int, steps: int, report_every: int = 1
+) -> None:
     need_tensor(images, "need images (N, C, H, W)")
     if len(images) < batch_size:
         raise ValueError(
             f"need {batch_size} images for a batch, got {len(images)}; give fewer to a "
             "batch: batch_size=..."
         )
-    if steps < 1 or batch_size < 1:
+    if min(steps, batch_size, report_every) < 1:
         raise ValueError(
-            f"need steps and batch_size of 1 or more, got {steps} and {batch_size}"
+            "need steps, batch_size and report_every of 1 or more, got "
+            f"{steps}, {batch_size} and {report_every}"
         )
     if images.dtype != torch.uint8:
         to_unit_interval(images)  # refuses what is not in [0, 1], once for all batches
@@ -206,7 +209,7 @@ def fit(
     Source:
         Kingma & Ba 2015 (arXiv:1412.6980) for Adam. Taught in lesson 04.
     """
-    _need_enough(images, batch_size, steps)
+    _need_enough(images, batch_size, steps, report_every)
     device = torch.device(device or next(model.parameters()).device)
     model.to(device).train()
     images, dtype = images.to(device), next(model.parameters()).dtype

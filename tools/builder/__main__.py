@@ -59,6 +59,7 @@ def build(
         book, silent = _run_whole(lesson, table, path.parent, busy)
     if run_it:
         run.run_answers(book, path.parent)
+        run.draw_panels(book)
         run.number(book)
     publish.clean(book)
     book.metadata["vae_course"] = mark(book, stem)

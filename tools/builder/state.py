@@ -12,12 +12,22 @@ import json
 import tokenize
 from pathlib import Path
 
+import jupytext
 import nbformat
 from nbformat import NotebookNode
 
 from builder.notebook import LESSONS, ROOT, code_cells, inputs
 
 CHECKS = ROOT / "vae_helpers" / "checks"
+RECORDS = ROOT / "vae_helpers" / "records"
+# Helpers that change how a result is shown, never what it is.
+SHOWING = {"plots", "widgets", "progress", "expected", "claims", "records", "runtime"}
+SHOWING |= {"sources", "download"}
+DRAWING = set(
+    "plot scatter legend imshow axhline axvline axline text annotate fill_between bar barh "
+    "hist errorbar grid step contour contourf quiver set axis tick_params margins loglog "
+    "semilogx semilogy boxplot vlines hlines add_patch pcolormesh".split()
+)
 
 
 def digest(value: object) -> str:
@@ -72,11 +82,73 @@ def _digest_of(paths: list[Path]) -> str:
 
 
 def helpers_digest(stem: str) -> str:
-    """Changes when the helpers or the bands behind a lesson's outputs change."""
+    """Changes when the helpers behind a lesson's outputs change."""
     source = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
     paths = sorted(p for p in helpers_of(source) if CHECKS not in p.parents)
-    bands = json.loads((ROOT / "vae_helpers/expected.json").read_text(encoding="utf-8"))
-    return digest([_digest_of(paths), bands.get(stem[:2])])
+    return _digest_of(paths)
+
+
+def panels_digest(stem: str) -> str:
+    """Changes when the record behind a lesson's panels changes."""
+    path = RECORDS / f"{stem[:2]}.json"
+    return digest(path.read_text(encoding="utf-8") if path.exists() else "")
+
+
+def record_digest(stem: str) -> str:
+    """Changes when what a lesson computes changes, but not what it prints or draws.
+
+    A record of claims belongs to one such state of the code. The sentences themselves are
+    left out: one that is reworded is reworded in the record too.
+    """
+    path = LESSONS / f"{stem}.py"
+    cells = [c.source for c in jupytext.read(path).cells if c.cell_type == "code"]
+    used = helpers_of(path.read_text(encoding="utf-8"))
+    paths = sorted(p for p in used if CHECKS not in p.parents and p.stem not in SHOWING)
+    return digest([computing(cell) for cell in cells] + [_digest_of(paths)])
+
+
+def computing(cell: str) -> str:
+    """The code of a cell without what only prints, draws, checks or words a claim."""
+    cell = code_of(cell)
+    try:
+        tree = ast.parse(cell)
+    except SyntaxError:
+        return cell  # a cell with a magic command
+    lines = [line.encode() for line in cell.splitlines()]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr | ast.Assign) and _only_shows(node.value):
+            _blank(lines, node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "claims.show":
+            for words in (
+                k for a in node.args if isinstance(a, ast.Dict) for k in a.keys
+            ):
+                _blank(lines, words)
+    return " ".join(b"\n".join(lines).decode().split())
+
+
+def _blank(lines: list[bytes], node: ast.AST) -> None:
+    """Overwrite a node's place in the source with blanks."""
+    for row in range(node.lineno - 1, node.end_lineno):
+        start = node.col_offset if row == node.lineno - 1 else 0
+        end = node.end_col_offset if row == node.end_lineno - 1 else len(lines[row])
+        lines[row] = lines[row][:start] + b" " * (end - start) + lines[row][end:]
+
+
+def _only_shows(value: ast.AST) -> bool:
+    if not isinstance(value, ast.Call):
+        return False
+    names, function = [], value.func
+    while isinstance(function, ast.Attribute | ast.Call | ast.Subscript):
+        if isinstance(function, ast.Attribute):
+            names.append(function.attr)
+            function = function.value
+        else:
+            function = (
+                function.func if isinstance(function, ast.Call) else function.value
+            )
+    root = function.id if isinstance(function, ast.Name) else ""
+    drawn = names and (names[0].startswith("set_") or names[0] in DRAWING)
+    return root in {"print", "plots", "plt", "check", "display"} or bool(drawn)
 
 
 def checks_digest(stem: str) -> str:
@@ -91,6 +163,7 @@ def mark(book: NotebookNode, stem: str) -> dict:
         "generated_from": f"lessons/{stem}.py",
         "helpers": helpers_digest(stem),
         "checks": checks_digest(stem),
+        "panels": panels_digest(stem),
         "inputs": digest(inputs(book)),
     }
 
