@@ -14,14 +14,14 @@
 # # 01 · Autoencoder: what does a bottleneck learn?
 #
 # We squeeze images through a few numbers, compare the result with the best that a linear
-# method can do, and find out why an autoencoder cannot draw new digits.
+# method can do, and find out what an autoencoder lacks before it can draw new digits.
 #
 # **You will be able to**
 #
 # - write an autoencoder and its training loop in PyTorch;
 # - show that a linear autoencoder learns what principal component analysis computes;
 # - say how many bits a code saves, and what it costs in squared error;
-# - point at the holes of a code space and explain where they come from.
+# - draw new images from an autoencoder, and say which choice that takes.
 
 # %% [markdown]
 # ## Set-up
@@ -31,9 +31,10 @@ import math
 
 import matplotlib.pyplot as plt
 import torch
+from sklearn.mixture import GaussianMixture
 from torch import nn
 
-from vae_helpers import data, plots, runtime, training, widgets
+from vae_helpers import claims, data, generated, plots, runtime, training, widgets
 from vae_helpers.checks import lesson01 as check
 from vae_helpers.expected import expected
 
@@ -41,11 +42,12 @@ plots.style()
 
 # %%
 SEED = 0
+LONGER = 1  # 4 trains everything four times as long
 SIZES = (2, 10, 20, 50)  # Z, bottleneck sizes to try; keep 2, 10 and 50
 HIDDEN = 256  # width of the hidden layers
-STEPS = 800  # optimiser steps of an autoencoder
-LINEAR_STEPS = 1500  # steps of a linear one: small, but slow to settle
-EXTREME_STEPS = 400  # steps of the smallest and the largest at the end
+STEPS = LONGER * 2000  # optimiser steps of an autoencoder
+LINEAR_STEPS = LONGER * 1500  # steps of a linear one: small, but slow to settle
+WIDE_STEPS = LONGER * 400  # steps of the one as wide as the image, at the end
 PIXELS = 28 * 28  # D
 
 if not {2, 10, 50} <= set(SIZES):
@@ -353,16 +355,16 @@ for size in SIZES:
 
 # %%
 for size in SIZES:
-    ratio = linear_error[size] / pca_error[size] - 1
-    print(f"Z = {size:2}: linear {linear_error[size]:.4f}, {ratio:+.1%} against PCA")
+    excess = linear_error[size] / pca_error[size] - 1
+    print(f"Z = {size:2}: linear {linear_error[size]:.4f}, {excess:+.1%} against PCA")
 
 # %%
 ratio = linear_error[10] / pca_error[10]
 expected("01", digits, {"linear over PCA, Z = 10: ratio of errors": ratio})
 
 # %% [markdown]
-# At $Z = 10$ the error agrees with that of PCA within one per cent. At $Z = 2$ it is a few
-# per cent above: the training has not settled there.
+# Gradient descent comes down to the error of PCA, or nearly so; what is left is training
+# that has not settled, most of all at $Z = 2$. The panel below says how near.
 #
 # Now the directions. The columns of the decoder's matrix span a plane of dimension $Z$ in
 # the space of images. Two planes are compared by their **principal angles**: all cosines
@@ -381,20 +383,37 @@ print(
 )
 
 # %% [markdown]
-# All cosines are close to 1: **the same subspace**. The single columns, however, are not
-# the principal directions but mixtures of them. The squared error does not care how the
+# Cosines of 1 mean **the same subspace**. The single columns, however, are not the
+# principal directions but mixtures of them. The squared error does not care how the
 # plane is described. Remember this: a code is only as meaningful as the loss demands.
-#
+
+# %%
+claims.show(
+    "01",
+    digits,
+    {
+        "At Z = 10 the linear autoencoder's error is within 1 % of that of PCA.": abs(
+            ratio - 1
+        )
+        < 0.01,
+        "At Z = 10 both find the same subspace: all cosines are above "
+        "0.98.": cosines.min() > 0.98,
+        "No column of its decoder is a principal direction (best match below "
+        "0.98).": best.max() < 0.98,
+    },
+)
+
+# %% [markdown]
 # ## Train: what does the hidden layer add?
 #
 # The same bottlenecks, now with a hidden layer of ReLUs on both sides. The code may bend.
 
 # %%
-ae_error, ae_models = {}, {}
+ae_error, ae_models, ae_losses = {}, {}, {}
 for size in SIZES:
     torch.manual_seed(SEED)
     model = Autoencoder(size, HIDDEN).to(device)
-    train_autoencoder(
+    ae_losses[size] = train_autoencoder(
         model, digits.train_images, steps=STEPS, seed=SEED, label=f"Z = {size}"
     )
     with torch.no_grad():
@@ -447,7 +466,65 @@ for size in SIZES:
     print(f"Z = {size:2}: {abs(gain):.0%} {word} error than PCA")
 
 # %% [markdown]
-# With many numbers the flat sheet is nearly good enough, and the advantage shrinks.
+# How much of this is the method, and how much the patience? Look at the loss of the
+# training, and train the largest bottleneck once more with a quarter of the steps.
+# **Predict**: how much of its advantage is left?
+
+# %%
+widest = max(SIZES)
+torch.manual_seed(SEED)
+hasty = Autoencoder(widest, HIDDEN).to(device)
+hasty_losses = train_autoencoder(
+    hasty,
+    digits.train_images,
+    steps=max(1, STEPS // 4),
+    seed=SEED,
+    label=f"Z = {widest}, a quarter of the steps",
+)
+with torch.no_grad():
+    hasty_error = ((hasty(test_x) - test_x) ** 2).mean().item()
+
+# %%
+figure, ax = plt.subplots(figsize=(6, 3.4))
+for name, losses in [
+    (f"{STEPS // 4:,} steps", hasty_losses),
+    (f"{STEPS:,} steps", ae_losses[widest]),
+]:
+    pieces = torch.tensor(losses).split(max(1, STEPS // 50))
+    middles = torch.arange(len(pieces)) * len(pieces[0]) + len(pieces[0]) / 2
+    means = torch.stack([piece.mean() for piece in pieces]) / PIXELS
+    ax.plot(middles, means, label=name)
+ax.axhline(pca_error[widest], color="black", lw=0.8, label="PCA, test images")
+ax.set(xlabel="training step", ylabel="squared error per pixel", yscale="log")
+ax.set_title(f"Training batches, Z = {widest}")
+ax.legend()
+plt.show()
+gain = {size: 1 - ae_error[size] / pca_error[size] for size in SIZES}
+hasty_gain = 1 - hasty_error / pca_error[widest]
+print(
+    f"less error than PCA at Z = {widest}: {hasty_gain:.0%} after {STEPS // 4:,} steps,"
+)
+print(f"{gain[widest]:.0%} after {STEPS:,} steps")
+
+# %%
+claims.show(
+    "01",
+    digits,
+    {
+        "At every bottleneck the bent sheet has less error than the flat one.": min(
+            gain.values()
+        )
+        > 0,
+        "At Z = 10 it has at least a quarter less.": gain[10] > 0.25,
+        "At the widest bottleneck a quarter of the steps shows less than nine tenths of "
+        "the advantage.": hasty_gain < 0.9 * gain[widest],
+    },
+)
+
+# %% [markdown]
+# A comparison of methods after a short training compares their speed as well. Before you
+# believe that one method is hardly better than another, look at the loss: is it still
+# falling?
 #
 # ### What does the code save?
 #
@@ -491,12 +568,13 @@ for size in SIZES:
 
 # %% [markdown]
 # The decoder's weights are not counted: they are paid once for all images. And nobody
-# says that a code number needs 32 bits. Lesson 04 measures information properly.
+# says that a code number needs 32 bits. Lesson 04 asks how much a code tells about its
+# image.
 #
 # ## Look: the code plane
 #
 # With $Z = 2$ we can see the whole code space. Left, the codes of test images; right, what
-# the decoder makes of a grid of codes over the same range. **Predict**: what lies between
+# the decoder makes of a grid of codes inside the frame. **Predict**: what lies between
 # the clouds?
 
 # %%
@@ -509,30 +587,17 @@ unit = plots.square_of_codes(1.0, 15)  # from -1 to 1
 grid = (low + high) / 2 + unit * (high - low) / 2
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.7))
 plots.show_codes(codes[:2000], digits.test_labels[:2000], ax=left)
+left.add_patch(plt.Rectangle(low, *(high - low), fill=False, lw=1.5))
+left.set_title("Codes of test images")
 with torch.no_grad():
     plots.show_images(plane.decode(grid.to(device)).clamp(0, 1), 15, ax=right)
-right.set_title("Decoded codes, from the 2nd to the 98th percentile")
+right.set_title("Decoded codes inside the frame")
 plt.show()
 
 # %% [markdown]
 # The digits form clouds, although no label was given. The clouds have no common centre and
-# no common size, and **between and around them are holes**: codes there decode to
-# pictures that are no digit. Nothing in the loss asks the decoder to do anything useful
-# where no training code lies.
-
-# %%
-torch.manual_seed(SEED)
-with torch.no_grad():
-    all_codes = ae_models[10].encode(test_x)
-    drawn = torch.randn(20, 10, device=device) * all_codes.std(0) + all_codes.mean(0)
-    pictures = ae_models[10].decode(drawn).clamp(0, 1)
-plots.show_images(
-    pictures, 10, title="Z = 10: codes drawn from a Gaussian of fitting size"
-)
-
-# %% [markdown]
-# Even with the right centre and spread, many are no digit. Move through the plane
-# yourself and look for the holes:
+# no common size. Many lie on one heap, and there the pictures are smudges of several
+# digits: two numbers are few, so the plane is **crowded**. Move through it yourself:
 
 
 # %%
@@ -558,31 +623,125 @@ widgets.explore(
 )
 
 # %% [markdown]
+# ## Look: can it draw new digits?
+#
+# With 10 numbers there is room. To draw a new digit we need a code, so we need to know
+# where codes lie. Three guesses, from poor to rich: a Gaussian with the mean and the spread
+# of each code number; one that also knows how they vary together; and a **mixture** of 30
+# such Gaussians, fitted by scikit-learn to codes of training images. **Predict**: which
+# row will show digits?
+
+# %%
+torch.manual_seed(SEED)
+deep = ae_models[10]
+with torch.no_grad():
+    known = data.to_unit_interval(digits.train_images[:10_000]).to(device)
+    known_codes = deep.encode(known).cpu().double().numpy()
+guesses = {
+    "each number alone": GaussianMixture(1, covariance_type="diag", random_state=0),
+    "one Gaussian": GaussianMixture(1, random_state=0),
+    "30 Gaussians": GaussianMixture(30, reg_covar=1e-4, max_iter=200, random_state=0),
+}
+drawn = {}
+for name, guess in guesses.items():
+    found = torch.from_numpy(guess.fit(known_codes).sample(2000)[0]).float()
+    with torch.no_grad():
+        new = deep.decode(found[torch.randperm(len(found))].to(device))
+    drawn[name] = new.clamp(0, 1)
+plots.show_images(
+    torch.cat([new[:12] for new in drawn.values()]),
+    12,
+    row_labels=list(drawn),
+    title="Z = 10: decoded draws from three densities of codes",
+)
+
+# %% [markdown]
+# A count instead of a look: a small classifier, trained on real digits, is *sure* of a
+# picture when one digit gets more than 90 % from it. Beside the draws stand
+# reconstructions of test images, which is as good as this decoder can be.
+
+# %%
+classifier = generated.train_classifier(digits, steps=500, seed=SEED, device=device)
+
+
+def share_sure(classifier, pictures):
+    """(N, 1, 28, 28) -> share of pictures with a digit above 90 %."""
+    _, chances = generated.features_and_probabilities(classifier, pictures)
+    return (chances.max(1).values > 0.9).double().mean().item()
+
+
+with torch.no_grad():
+    pictures = {
+        "real test images": test_x[:2000],
+        "reconstructions, Z = 10": deep(test_x[:2000]).clamp(0, 1),
+        "reconstructions, Z = 2": plane(test_x[:2000]).clamp(0, 1),
+    }
+sure = {n: share_sure(classifier, p) for n, p in {**pictures, **drawn}.items()}
+for name, share in sure.items():
+    print(f"{name:24} sure {share:6.1%}")
+
+# %% [markdown]
 # ## Look: between two images
 #
-# We walk from a 7 to a 2, once by mixing pixels, once by mixing codes.
+# We walk from one image to another, once by mixing pixels, once by mixing codes ($Z = 10$):
+# two pairs that nobody chose, and then the middles of two thousand more, counted.
 
 # %%
 t = torch.linspace(0, 1, 10, device=device)[:, None]
-first, second = test_x[0:1], test_x[1:2]
+walks = []
+for first, second in (test_x[0:2], test_x[2:4]):
+    with torch.no_grad():
+        ends = deep.encode(torch.stack([first, second]))
+        by_code = deep.decode((1 - t) * ends[0] + t * ends[1]).clamp(0, 1)
+    weight = t[:, :, None, None]
+    walks.extend([by_code, (1 - weight) * first + weight * second])
+names = ["codes", "pixels", "codes", "pixels"]
+plots.show_images(torch.cat(walks), 10, row_labels=names, title="Two walks, Z = 10")
+
+# %%
+a, b = test_x[:2000], test_x[-2000:]
+other = digits.test_labels[: len(a)] != digits.test_labels[-len(b) :]
 with torch.no_grad():
-    ends = ae_models[10].encode(torch.cat([first, second]))
-    by_code = ae_models[10].decode((1 - t) * ends[0] + t * ends[1]).clamp(0, 1)
-t = t[:, :, None, None]
-by_pixel = (1 - t) * first + t * second
-plots.show_images(torch.cat([by_code, by_pixel]), 10, row_labels=["codes", "pixels"])
+    middles = deep.decode((deep.encode(a) + deep.encode(b)) / 2).clamp(0, 1)
+half_codes = share_sure(classifier, middles[other.to(device)])
+half_pixels = share_sure(classifier, ((a + b) / 2)[other.to(device)])
+print(
+    f"halfway between digits: sure {half_codes:.1%} by codes, {half_pixels:.1%} by pixels"
+)
+claims.show(
+    "01",
+    digits,
+    {
+        "Two numbers crowd the digits: reconstructions at Z = 2 are sure less often than "
+        "at Z = 10.": sure["reconstructions, Z = 2"] < sure["reconstructions, Z = 10"],
+        "At Z = 10, draws from each number alone are sure less than two thirds as often "
+        "as reconstructions.": sure["each number alone"]
+        < 2 / 3 * sure["reconstructions, Z = 10"],
+        "Draws from 30 Gaussians are sure at least four fifths as often as "
+        "reconstructions.": sure["30 Gaussians"]
+        > 0.8 * sure["reconstructions, Z = 10"],
+    },
+)
 
 # %% [markdown]
-# Mixed pixels are two transparent digits. Mixed codes bend the stroke, but the path may
-# lead through a hole, and then the pictures in the middle are no digit.
+# Mixed pixels are two transparent digits. Mixed codes bend the stroke, but the middle is
+# often a smudge. The count says how often: with so narrow a code, and a classifier that
+# likes to see one of two transparent digits, codes need not win. Lesson 04 counts again
+# with a wider code.
+#
+# So this autoencoder can draw. What it lacks is a density of codes: its training fixes
+# none, and the poorest guess leaves many draws in places where no code lies. Whoever fits a
+# good one afterwards has a model that draws. A VAE goes the other way and fixes the density
+# before training.
 #
 # | | Autoencoder | VAE (lesson 04) |
 # |---|---|---|
 # | code of an image | a point | a small cloud |
-# | where codes lie | wherever training left them | near a fixed prior |
-# | a random code decodes to | often nothing | more often a digit |
+# | where codes lie | wherever training left them | drawn towards a fixed prior |
+# | density to draw codes from | to be fitted afterwards | the prior, fixed before training |
 #
-# Lesson 04 completes this table with measured columns.
+# Lesson 04 completes this table with measured columns, and both models draw from all of
+# these densities there.
 #
 # ## Break it
 #
@@ -595,8 +754,9 @@ extreme = {}
 for size in (1, PIXELS):
     torch.manual_seed(SEED)
     model = Autoencoder(size, HIDDEN if size == 1 else 0).to(device)
+    steps = STEPS if size == 1 else WIDE_STEPS
     train_autoencoder(
-        model, digits.train_images, steps=EXTREME_STEPS, seed=SEED, label=f"Z = {size}"
+        model, digits.train_images, steps=steps, seed=SEED, label=f"Z = {size}"
     )
     with torch.no_grad():
         extreme[size] = model(test_x[:10]).clamp(0, 1)
@@ -610,8 +770,8 @@ plots.show_images(
 )
 
 # %% [markdown]
-# One number sorts the digits along a thread and gets a rough shape right. With 784 numbers
-# nothing has to be left out or summarised: the network may pass the image on, and a code
+# One number puts the digits on a thread: the pictures are the few shapes that the thread
+# passes through. With 784 numbers nothing has to be left out or summarised: the network may pass the image on, and a code
 # that can hold everything says little about what digits are. Noise it cannot pass on;
 # training never showed it the directions that digits do not use.
 #
@@ -630,15 +790,18 @@ print(f"error per pixel: {ae_error[2]:.4f} before, {error:.4f} after")
 assert math.isclose(error, ae_error[2], rel_tol=1e-4), "the error has changed"
 
 # %% [markdown]
-# The loss does not change at all. An autoencoder has no scale of its own, so no fixed
-# distribution can be the right one to draw codes from. Lesson 04 gives the codes a scale.
+# The loss does not change at all. An autoencoder has no scale of its own, so no
+# distribution that is fixed *before* training can be the right one to draw codes from.
+# Lesson 04 gives the codes a scale.
 
 # %% [markdown]
 # ## Questions that come up
 #
 # <details><summary>Why can an autoencoder not generate?</summary>
 #
-# Nothing says where in its code space valid codes lie. A VAE trains exactly that.
+# It can, once a density is fitted to its codes: the 30 Gaussians above. Its training alone
+# says nothing about where codes lie. A VAE fixes a density first and pays for every code
+# that departs from it.
 # </details>
 # <details><summary>Why the squared error and not the absolute one?</summary>
 #
@@ -661,7 +824,8 @@ assert math.isclose(error, ae_error[2], rel_tol=1e-4), "the error has changed"
 # 1. No. They span the same space, but each one is a mixture of the ten.
 # 2. PCA is the best linear map through $Z$ numbers. A network with hidden layers may bend,
 #    so the limit does not bind it.
-# 3. No. The loss never mentioned $\mathcal N(0, I)$. The codes lie elsewhere.
+# 3. No. The loss never mentioned $\mathcal N(0, I)$. The codes lie elsewhere; fit a density
+#    to them and draw from that.
 # </details>
 
 # %% [markdown]
@@ -700,4 +864,6 @@ assert math.isclose(error, ae_error[2], rel_tol=1e-4), "the error has changed"
 # **Sources.** Baldi and Hornik, *Neural networks and principal component analysis*, Neural
 # Networks 2 (1989), for linear autoencoders. Hinton and Salakhutdinov, *Reducing the
 # dimensionality of data with neural networks*, Science 313 (2006). Loshchilov and Hutter
-# (arXiv:1608.03983), equation 5, for the cosine.
+# (arXiv:1608.03983), equation 5, for the cosine. Ghosh, Sajjadi, Vergari, Black and
+# Schoelkopf, *From variational to deterministic autoencoders* (arXiv:1903.12436), for
+# densities fitted to codes afterwards.

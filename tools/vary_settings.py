@@ -28,9 +28,9 @@ import lesson_source  # noqa: E402
 
 # lesson -> settings that make its trainings short; each run begins from them.
 SHORT = {
-    "01": {"STEPS": 3, "LINEAR_STEPS": 3, "EXTREME_STEPS": 2},
+    "01": {"STEPS": 8, "LINEAR_STEPS": 3, "WIDE_STEPS": 2},
     "02": {"SAMPLES": 2000},
-    "04": {"STEPS": 30, "AE_STEPS": 2, "CLASSIFIER_STEPS": 5, "BROKEN_STEPS": 2},
+    "04": {"STEPS": 30, "CLASSIFIER_STEPS": 5, "BROKEN_STEPS": 2},
     "05": {
         "STEPS": 2,
         "SPRITE_STEPS": 2,
@@ -60,7 +60,8 @@ VALUES = {
         "HIDDEN": (1, 1000),
         "STEPS": (1, 25),
         "LINEAR_STEPS": (1, 25),
-        "EXTREME_STEPS": (1, 5),
+        "WIDE_STEPS": (1, 5),
+        "LONGER": (1, 2),
     },
     "02": {
         "SEED": (1, 12345),
@@ -84,7 +85,7 @@ VALUES = {
         "LEARNING_RATE": (1e-6, 0.05),
         "PEAK_RATE": (1e-6, 0.05),
         "STEPS": (1, 12),
-        "AE_STEPS": (1, 3),
+        "LONGER": (1, 2),
         "CLASSIFIER_STEPS": (1, 3),
         "BROKEN_STEPS": (1, 3),
     },
