@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims memory bench links binder-check fork assignment grade test-grading lint clean
+.PHONY: help ready lab test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims sentences memory bench links binder-check fork assignment grade test-grading lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,9 @@ build: ready ## write and run the notebooks whose lessons or helpers changed
 
 claims: ready ## LESSON=04: run it with other seeds, data and lengths (needs VAE_COURSE_DATA; long)
 	PYTHONPATH=tools $(BIN)/python tools/measure_claims.py $(LESSON) $(ARGS)
+
+sentences: ready ## list the sentences of the lessons that compare, for whoever reviews them
+	PYTHONPATH=tools $(BIN)/python tools/list_sentences.py
 
 memory: ready ## measure the peak memory of every lesson
 	$(BIN)/python tools/measure_memory.py $(ARGS)

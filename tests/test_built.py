@@ -57,7 +57,7 @@ def test_a_notebook_is_valid_executed_and_clean(stem, solved):
 def test_a_notebook_was_built_with_the_helpers_and_checks_of_today(stem, solved):
     built = _built(stem, solved)
     assert built.metadata["vae_course"] == state.mark(built, stem), (
-        "a helper, a band or a check has changed since this notebook was built: run "
+        "a helper, a record or a check has changed since this notebook was built: run "
         "`make build`"
     )
 
@@ -108,7 +108,7 @@ def test_no_later_cell_reads_what_an_exercise_defines(stem):
 def test_every_number_lies_in_its_band(stem, solved):
     text = json.dumps(_built(stem, solved))
     assert "outside the band" not in text
-    assert "not measured" not in text, "run tools/measure_bands.py, then build"
+    assert "not measured" not in text, "make claims, then make build"
 
 
 @each_notebook

@@ -1,6 +1,5 @@
 """Runtime, plots, widgets, panels, latents and drawn images."""
 
-import json
 import os
 import re
 import sys
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_helpers import expected, generated, latents, plots, runtime, widgets
+from vae_helpers import generated, latents, plots, runtime, widgets
 from vae_helpers.data import ImageData
 
 # --- runtime ---------------------------------------------------------------------------
@@ -264,69 +263,6 @@ def test_a_dark_style_changes_nothing_of_the_figures():
         dark = dict(plots.plt.rcParams)
     differ = {k for k in light if repr(light[k]) != repr(dark[k])}
     assert not {k for k in differ if "color" in k or "usetex" in k}, differ
-
-
-# --- expected panels -------------------------------------------------------------------
-
-
-def _data(full, name="MNIST"):
-    t = torch.zeros(1)
-    return ImageData(name, "a test", full, t, t, t, t, ("0",))
-
-
-@pytest.fixture
-def _one_band(monkeypatch):
-    table = {"99": {"loss": {"full": [10.0, 11.0, 12.0]}}}
-    monkeypatch.setattr(expected, "measured", lambda: table)
-    monkeypatch.delenv("VAE_COURSE_STRICT", raising=False)
-
-
-def test_a_band_is_three_times_the_range_of_the_seeds_or_two_per_cent():
-    assert expected.band([100.0, 101.0, 104.0]) == (96.0, 108.0)
-    assert expected.band([100.0, 100.0, 100.0]) == (98.0, 102.0)
-
-
-@pytest.mark.usefixtures("_one_band")
-def test_a_panel_says_inside_outside_or_not_measured():
-    inside = expected.expected("99", _data(True), {"loss": 11.5})
-    assert inside.inside and "✓ inside" in repr(inside)
-    outside = expected.expected("99", _data(True), {"loss": 30.0})
-    assert not outside.inside and "outside the band" in outside._repr_html_()
-    assert "table of symptoms" in repr(outside)
-    unknown = expected.expected("99", _data(False), {"loss": 30.0})
-    assert "not measured" in repr(unknown)
-
-
-@pytest.mark.usefixtures("_one_band")
-def test_a_panel_judges_nothing_of_another_data_set():
-    panel = expected.expected("99", _data(True, "FashionMNIST"), {"loss": 30.0})
-    assert panel.inside and "recorded for MNIST" in repr(panel)
-    for words in ("outside", "inside", "not measured"):
-        assert words not in panel._repr_html_()
-
-
-@pytest.mark.usefixtures("_one_band")
-def test_in_the_gate_a_number_outside_its_band_stops_the_notebook(monkeypatch):
-    monkeypatch.setenv("VAE_COURSE_STRICT", "1")
-    assert expected.expected("99", _data(True), {"loss": 11.5}).inside
-    for data, words in [(_data(True), "outside the band"), (_data(False), "not meas")]:
-        with pytest.raises(expected.OutsideBand, match=words):
-            expected.expected("99", data, {"loss": 30.0})
-
-
-def test_measured_bands_have_three_seeds_on_both_sources():
-    for lesson, names in expected.measured().items():
-        for name, sources in names.items():
-            assert set(sources) == {"full", "sample"}, (lesson, name)
-            assert all(len(values) >= 3 for values in sources.values()), (lesson, name)
-
-
-def test_panels_can_be_recorded(monkeypatch, tmp_path):
-    monkeypatch.delenv("VAE_COURSE_STRICT", raising=False)
-    record = tmp_path / "record.jsonl"
-    monkeypatch.setenv("VAE_COURSE_RECORD", str(record))
-    expected.expected("99", _data(False), {"loss": 30.0})
-    assert json.loads(record.read_text()) == ["99", "loss", "sample", 30.0]
 
 
 # --- latents and drawn images -----------------------------------------------------------------------

@@ -119,7 +119,8 @@ EXERCISES = {
             ((lambda mu, lv, eps: in_one_line(mu, lv, eps).squeeze(),), "one image"),
             ((with_a_clamp(-10, 10),), "logvar = 12"),
             ((with_a_clamp(-2, 40),), "logvar = -3"),
-            ((with_a_clamp(-20, 20),), "logvar = 30"),
+            ((with_a_clamp(-20, 20),), "logvar = -60"),
+            ((with_a_clamp(-90, 50),), "logvar = 60"),
             ((in_place,), "changed a tensor it was given"),
             ((autograd_off,), "switches autograd off"),
             (

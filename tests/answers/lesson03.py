@@ -416,7 +416,7 @@ EXERCISES = {
             ((gap_with(lambda c: 1 + 0 * c.diag()),), "all variances 1"),
             ((gap_doubled,), "one half"),
             ((gap_variances,), "best variances"),
-            ((gap_zero,), "You return 0"),
+            ((gap_zero,), "comes out as 0"),
             ((returns_nothing,), "returned None"),
         ],
     },

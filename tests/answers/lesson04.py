@@ -195,9 +195,10 @@ def step_twice(model, optimizer, x, loss_fn):
 
 def step_by_hand(model, optimizer, x, loss_fn):
     loss = loss_fn(model, x)["loss"]
-    (slope,) = torch.autograd.grad(loss, list(model.parameters()))
+    weights, rate = list(model.parameters()), optimizer.param_groups[0]["lr"]
     with torch.no_grad():
-        next(model.parameters()).sub_(slope, alpha=optimizer.param_groups[0]["lr"])
+        for p, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+            p.sub_(slope, alpha=rate)
     return loss.item()
 
 

@@ -47,7 +47,7 @@ def loss_item(x, logits, mu, logvar, beta):
 
 def active_hand(mu, logvar, threshold):
     centred = mu - mu.mean(dim=0, keepdim=True)
-    return (centred.pow(2).mean(dim=0) > threshold).int()
+    return (centred.pow(2).mean(dim=0) > threshold).eq(1)
 
 
 def active_numpy(mu, logvar, threshold):
@@ -168,6 +168,9 @@ EXERCISES = {
         "right": [(active_hand,), (active_numpy,), (active_loop,)],
         "wrong": [
             ((lambda m, v, t: m.var(1) > t,), "over the latents"),
+            ((lambda m, v, t: (m.var(0) > t).int(),), "torch.bool"),
+            ((lambda m, v, t: (m.var(0) > t).float(),), "torch.bool"),
+            ((lambda m, v, t: m.var(0) > max(t, 0.01),), "threshold of 0.001"),
             ((lambda m, v, t: torch.cov(m.T).diagonal() > t,), "a single latent"),
             ((lambda m, v, t: m[:64].var(0) > t,), "last 20 move"),
             ((lambda m, v, t: m.var(0).sqrt() > t,), "standard deviation"),

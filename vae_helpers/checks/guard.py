@@ -16,6 +16,7 @@ import signal
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,13 +43,21 @@ class TimeIsUp(BaseException):
 def time_limit(seconds: float = SECONDS) -> Iterator[None]:
     """Raise TimeIsUp in the block once the seconds are over.
 
-    An alarm signal can end even a sleep, but only Unix has one and only the main thread
+    On a busy machine a right answer may need longer than the seconds by the clock. So an
+    answer that computes, but got only a small part of a processor, has up to six times as
+    long. An alarm signal can end even a sleep, but only Unix has one and only the main thread
     gets it. Elsewhere another thread raises the exception between two instructions.
     """
     armed = True
+    begin = time.monotonic(), time.process_time()
+
+    def is_over() -> bool:
+        clock, used = time.monotonic() - begin[0], time.process_time() - begin[1]
+        waits = used < 0.1 * clock  # a sleep, not a computation
+        return waits or used >= 0.8 * seconds or clock >= 6 * seconds
 
     def ring(*_: object) -> None:
-        if armed:
+        if armed and is_over():
             raise TimeIsUp
 
     main = threading.current_thread() is threading.main_thread()
@@ -65,19 +74,22 @@ def time_limit(seconds: float = SECONDS) -> Iterator[None]:
 
     target = ctypes.c_ulong(threading.get_ident())
 
+    done = threading.Event()
+
     def throw() -> None:
+        done.wait(seconds)
+        while armed and not is_over():
+            done.wait(1.0)
         if armed:
             error = ctypes.py_object(TimeIsUp)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(target, error)
 
-    timer = threading.Timer(seconds, throw)
-    timer.daemon = True
-    timer.start()
+    threading.Thread(target=throw, daemon=True).start()
     try:
         yield
     finally:
         armed = False
-        timer.cancel()
+        done.set()
 
 
 class _Few(io.TextIOBase):

@@ -79,6 +79,7 @@ scale_pixels = declare(
             ),
         },
         # fmt: on
+        tol=1e-5,
         before=[_need_float32],
     ),
 )

@@ -84,12 +84,12 @@ reparameterize = declare(
             "one image and one latent dimension (is there a `.squeeze()`?)": _codes(1, 1),
             "wide codes, logvar = 3 (is something clamped?)": _filled(3.0),
             "very wide codes, logvar = 12 (is something clamped?)": _filled(12.0),
-            "extremely wide codes, logvar = 30 (is something clamped?)": _filled(30.0),
             "narrow codes, logvar = -3 (is something clamped?)": _filled(-3.0),
             "very narrow codes, logvar = -12 (is something clamped, or added to sigma?)":
                 _filled(-12.0),
-            "extremely narrow codes, logvar = -30 (is something clamped?)":
-                _filled(-30.0),
+            "extremely narrow codes, logvar = -60 (is something clamped?)":
+                _filled(-60.0),
+            "extremely wide codes, logvar = 60 (is something clamped?)": _filled(60.0),
             "means far from 0, mu = 50 (is something clamped?)": _filled(0.0, 50.0),
             "means far from 0, mu = -50 (is something clamped?)": _filled(0.0, -50.0),
             "noise far from 0, eps = 6 (is something clamped?)": (

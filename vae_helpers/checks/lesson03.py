@@ -59,6 +59,14 @@ kl_to_standard_normal = declare(
                 _draw(2, 3),
                 _full(-25, 2, 3),
             ),
+            "extremely wide codes, logvar = 60 (is something clamped?)": (
+                _draw(2, 3),
+                _full(60, 2, 3),
+            ),
+            "extremely narrow codes, logvar = -60 (is something clamped?)": (
+                _draw(2, 3),
+                _full(-60, 2, 3),
+            ),
             "means far from 0": (40 * _draw(2, 3), _draw(2, 3)),
             "a batch of 128 images with 20 latents": (_draw(128, 20), _draw(128, 20)),
         },
@@ -571,8 +579,9 @@ bits_per_dimension = declare(
             "a tensor without axes": (_draw(), 784),
             "a tensor with two axes": (_draw(3, 2), 784),
             "one dimension": (_draw(3), 1),
-            "the 3,072 dimensions of a colour image": (-7000 + _draw(2), 3072),
             "a million nats (does exp or a power overflow?)": (_full(1e6, 2), 784),
+            "minus 7,000 nats (does exp or a power become 0?)": (-7000 + _draw(2), 784),
+            "the 3,072 dimensions of a colour image": (70 * _draw(2), 3072),
             "0 nats": (_full(0, 2), 784),
         },
         wrong=BITS_MISTAKES,
@@ -636,7 +645,7 @@ GAP_MISTAKES = {
         lambda c: _gap(c) / len(c),
     "These are the best variances. Return the KL that remains with them, one number.":
         lambda c: 1 / torch.linalg.inv(c).diagonal(),
-    "You return 0: that is right only when the covariance is diagonal.":
+    "It comes out as 0 for every covariance: that is right only for a diagonal one.":
         lambda c: torch.zeros((), dtype=c.dtype),
 }
 # fmt: on

@@ -317,7 +317,13 @@ class _Seen:
         steps = torch.arange(len(noise)) / len(noise)
         gap = (torch.special.ndtr(noise) - steps).abs().max()
         fits = gap < 0.021 and noise[0] < -3 and noise[-1] > 3  # but once in 2e7 tries
-        return bool(fits) and self.unit(self.eps, 14, 7)
+        wide = (noise.std() - 1).abs() < 0.026  # five standard errors
+        return bool(fits and wide) and self.unit(self.eps, 14, 7)
+
+    def standardised(self) -> bool:
+        """Whether mean and spread are 0 and 1 more exactly than chance can be."""
+        noise = self.eps.double()
+        return bool(noise.mean().abs() < 3e-5 and (noise.std() - 1).abs() < 3e-5)
 
     def slope(self, of: int) -> bool:
         """Whether the gradient of mu (0) or logvar (1) is what the sample must give."""
@@ -419,6 +425,11 @@ def _always_the_same(mu, logvar):
     return mu + torch.exp(0.5 * logvar) * torch.randn(mu.shape, generator=generator)
 
 
+def _standardised(mu, logvar):
+    noise = torch.randn_like(mu)
+    return mu + torch.exp(0.5 * logvar) * (noise - noise.mean()) / noise.std()
+
+
 def _share(*axes: int) -> Callable:
     def sample(mu, logvar):
         shape = [1 if axis in axes else size for axis, size in enumerate(mu.shape)]
@@ -466,7 +477,7 @@ FORWARD = Symptoms(
     answer=2,
     right=_forward(),
     measure=_measure,
-    fine=lambda s: s.normal(),
+    fine=lambda s: s.normal() and not s.standardised(),
     table=[
         Symptom(
             "The order is wrong: return the logits first, then mu and logvar.",
@@ -636,6 +647,12 @@ FORWARD = Symptoms(
             _forward(lambda mu, lv: _sample(mu, lv.clamp(-10, 10))),
         ),
         Symptom(
+            "You standardise the noise over the batch. Then the noise of one image depends on "
+            "that of the others; take it as `torch.randn_like` gives it.",
+            lambda s: s.standardised(),
+            _forward(_standardised),
+        ),
+        Symptom(
             lambda s: "(z - mu) / sigma, with sigma = exp(0.5 * logvar), must be standard "
             f"normal noise (`torch.randn`), but {s}.",
             lambda s: not s.normal(),
@@ -734,7 +751,7 @@ def _batch(b, c, h, w, z) -> tuple:
 def _first_batch() -> tuple:
     return (
         torch.tensor([[[[1.0, 0.0]], [[1.0, 1.0]]], [[[0.0, 0.0]], [[0.5, 1.0]]]]),
-        torch.tensor([[[[0.0, 1.0]], [[-1.0, 2.0]]], [[[1.0, 0.5]], [[1.0, -2.0]]]]),
+        torch.tensor([[[[0.5, 1.0]], [[-1.0, 2.0]]], [[[1.0, 0.5]], [[1.0, -2.0]]]]),
         torch.tensor([[1.0, 0.0, -1.0], [2.0, 1.0, 0.5]]),
         torch.tensor([[0.0, 0.2, -0.6], [1.0, 0.0, -1.0]]),
     )
@@ -927,10 +944,11 @@ def _steps(answer: Callable) -> Callable:
     """A few calls on one small model: losses, weights, calls of loss_fn."""
 
     def run(weight, batches, optimizer, other_terms):
-        layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+        layer = nn.Linear(weight.shape[1], weight.shape[0])
         layer.weight = parameter = nn.Parameter(weight.detach().clone())
+        layer.bias = bias = nn.Parameter(torch.zeros(len(weight)))
         model = nn.Sequential(layer, nn.Dropout(0.2))
-        chosen = OPTIMIZERS[optimizer]([parameter])
+        chosen = OPTIMIZERS[optimizer]([parameter, bias])
         calls = 0
 
         def loss_fn(model, x):
@@ -957,7 +975,7 @@ def _steps(answer: Callable) -> Callable:
                 "Your function leaves the model in eval mode: dropout and batch norm would not "
                 "train. Leave the mode to the caller."
             )
-        return losses, parameter.detach(), calls
+        return losses, parameter.detach(), bias.detach(), calls
 
     return run
 
@@ -980,6 +998,14 @@ def _minimise(choose: Callable, prepare: Callable = lambda model: None) -> Calla
 
 def _no_zero(model, optimizer, x, loss_fn):
     loss = loss_fn(model, x)["loss"]
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def _zero_one(model, optimizer, x, loss_fn):
+    loss = loss_fn(model, x)["loss"]
+    next(model.parameters()).grad = None
     loss.backward()
     optimizer.step()
     return loss.item()
@@ -1052,7 +1078,7 @@ training_step = declare(
     Part(
         right=_step,
         adapt=_steps,
-        results=("losses", "weights", "calls of loss_fn"),
+        results=("losses", "weights", "biases", "calls of loss_fn"),
         cases=lambda: [
             (torch.tensor([[1.0, 2.0]]), torch.ones(2, 1, 2), "SGD", True),
             *[
@@ -1073,9 +1099,13 @@ training_step = declare(
         wrong={
             "The gradients pile up from step to step: `optimizer.zero_grad()` is missing "
             "before `backward()`.": _no_zero,
-            "The loss is right but the weights do not move: after `loss.backward()` the "
-            "optimiser must take its step, with the gradients still there.": _frozen,
+            "The loss is right but the weights do not move: `loss.backward()` or "
+            "`optimizer.step()` is missing, or the gradients are gone before the step.": (
+                _frozen
+            ),
             STEP_BEFORE: _step_before,
+            "Only one of the parameters gets its gradient set to zero; the others pile up. "
+            "`optimizer.zero_grad()` does all.": _zero_one,
             "The weights move twice in one call: one `optimizer.step()` is enough.": _two_steps,
             "The value is the loss after the step; return the one of the forward.": _loss_after,
             "`loss_fn` is called twice. With noise in it the second call gives another loss "

@@ -85,6 +85,13 @@ beta_loss = declare(
                 torch.zeros(2, 2),
                 2.0,
             ),
+            "surer logits, 300 and -300, for the wrong pixels (is something clamped?)": (
+                torch.tensor([1.0, 0.0]).expand(2, 1, 1, 2).clone(),
+                torch.tensor([-300.0, 300.0]).expand(2, 1, 1, 2).clone(),
+                torch.zeros(2, 2),
+                torch.zeros(2, 2),
+                2.0,
+            ),
             "black and white pixels with sure logits of 20": (
                 torch.tensor([1.0, 0.0]).expand(2, 1, 1, 2).clone(),
                 torch.tensor([20.0, -20.0]).expand(2, 1, 1, 2).clone(),
@@ -203,6 +210,16 @@ def _near(factor):
 
 def _need_one_for_each_latent(answer) -> None:
     result = call(answer, _codes(7, 3, 0.04))
+    if isinstance(result, torch.Tensor) and result.shape == (3,):
+        counts = not result.is_floating_point() and result.dtype != torch.bool
+        if counts or (
+            result.dtype != torch.bool and ((result == 0) | (result == 1)).all()
+        ):
+            raise Wrong(
+                f"The result has the type {result.dtype}. One True or False is needed for "
+                "each latent, torch.bool, as a comparison gives it: with other types `~` "
+                "and indexing mean something else."
+            )
     if isinstance(result, torch.Tensor) and result.shape == (7,):
         raise Wrong(
             "The variance runs over the latents: one answer for each image. Take it over "
@@ -243,6 +260,11 @@ active = declare(
             "means that lie askew, of a variance just above the threshold": _near(0.98),
             "means that lie askew, of a variance just below the threshold": _near(1.02),
             "a threshold of 4": _codes(40, 5, 4.0),
+            "a threshold of 0.001 (no floor under it, and nothing rounded)": (
+                torch.tensor([[0.0, 0.0, 1.0], [0.02, 0.08, 1.0], [0.04, 0.16, 1.0]]),
+                torch.zeros(3, 3),
+                0.001,
+            ),
         },
         before=[_need_one_for_each_latent],
         # fmt: off
@@ -336,6 +358,8 @@ kl_weight = declare(
             "beta = 30": (3, 4, 2, 30.0),
             "a warm-up of one epoch of one step, at step 0": (0, 1, 1, 2.0),
             "a warm-up of one epoch of one step, at step 1": (1, 1, 1, 2.0),
+            "a warm-up of two and a half epochs": (7, 4, 2.5, 2.0),
+            "a warm-up of a third of an epoch": (1, 10, 1 / 3, 2.0),
             "the sizes of a real run, 468 steps an epoch": (1000, 468, 10, 1.0),
             "the last step before the end of a real warm-up": (4679, 468, 10, 4),
         },

@@ -84,12 +84,13 @@ def _measure_gaussian(function: Callable) -> SimpleNamespace:
     noise = {
         (kind, size): _draw(function, x, size, "gaussian") - x
         for kind, x in images.items()
-        for size in (0.6, 0.2, 1.5)
+        for size in (0.6, 0.2, 1.5, 0.04)
     }
     main, x = noise[GREY, level], images[GREY].double()
     y = main + x
     ink = noise[INK, level]
     tall, wide = (main.std(axis).max().item() for axis in (2, 3))
+    bright, dim = (main[part].std().item() for part in (x > 0.6, x < 0.4))
     widths = {key: n.std().item() / key[1] for key, n in noise.items()}
     return SimpleNamespace(
         finite=all(bool(n.isfinite().all()) for n in noise.values()),
@@ -97,13 +98,22 @@ def _measure_gaussian(function: Callable) -> SimpleNamespace:
         low=min(float((n + images[k]).min()) for (k, _), n in noise.items()),
         high=max(float((n + images[k]).max()) for (k, _), n in noise.items()),
         negative=bool((noise[GREY, level] < 0).any()),
+        whole=main.std().item(),
+        plane=main.flatten(2).std(2).max().item(),
+        zeros=(y == 0).double().mean().item(),
+        grows=bright / max(dim, 1e-9),
+        reach=(main.abs().max() / main.std().clamp_min(1e-9)).item(),
+        tiny=widths[GREY, 0.04],
         within=main.flatten(1).std(1).max().item(),
         tall=tall,
         wide=wide,
         own=float(
             ((y - y.mean()) * (x - x.mean())).mean() / ((x - x.mean()) ** 2).mean()
         ),
-        mean=max((n.mean().item() / size for (_, size), n in noise.items()), key=abs),
+        mean=max(
+            (n.mean().item() / size for (_, size), n in noise.items() if size > 0.1),
+            key=abs,
+        ),
         top=main.max().item() / level,
         dark=ink[images[INK] == 0].std().item() / level,
         width=widths[GREY, 0.6],
@@ -149,6 +159,12 @@ GAUSSIAN = [
         lambda x, level: x * torch.nan,
     ),
     Symptom(
+        "`gaussian` adds one number to everything: all pixels of all images share it. Draw "
+        "one for each pixel, `torch.randn_like(x)`.",
+        lambda s: s.whole < 1e-4,
+        _noise(_randn(0, 1, 2, 3)),
+    ),
+    Symptom(
         "`gaussian` clips to [0, 1]. Clipped noise is no longer Gaussian, and "
         "black pixels only get brighter: leave it out.",
         lambda s: s.low >= 0 and s.high <= 1,
@@ -157,8 +173,14 @@ GAUSSIAN = [
     Symptom(
         "`gaussian` clips at 0: no pixel becomes negative. Clipped noise is no longer "
         "Gaussian, and black pixels only get brighter: leave it out.",
-        lambda s: s.low >= 0 and s.own > 0.5 and s.negative,
+        lambda s: s.low >= 0 and s.own > 0.5 and s.negative and s.zeros > 0.01,
         lambda x, level: (x + level * torch.randn_like(x)).clamp_min(0),
+    ),
+    Symptom(
+        "`gaussian` takes the absolute value of the noisy image: dark pixels only get "
+        "brighter. Leave negative values as they are.",
+        lambda s: s.low >= 0 and s.own > 0.2 and s.negative and s.high > 1,
+        lambda x, level: (x + level * torch.randn_like(x)).abs(),
     ),
     Symptom(
         "`gaussian` clips at 1: no pixel becomes brighter than white. Leave it out.",
@@ -170,6 +192,11 @@ GAUSSIAN = [
         "pixel.",
         lambda s: s.within < 1e-4,
         _noise(_randn(1, 2, 3)),
+    ),
+    Symptom(
+        "`gaussian` adds one number to all pixels of a channel. Draw one for each pixel.",
+        lambda s: s.plane < 1e-4,
+        _noise(_randn(2, 3)),
     ),
     Symptom(
         "`gaussian` adds the same noise to all images of the batch, or to some of them. "
@@ -211,8 +238,19 @@ GAUSSIAN = [
     Symptom(
         "`gaussian` leaves black pixels black: the noise is multiplied by x. "
         "Add it instead.",
-        lambda s: s.dark < 0.1,
+        lambda s: s.dark < 0.1 and s.grows > 1.2,
         lambda x, level: x * (1 + level * torch.randn_like(x)),
+    ),
+    Symptom(
+        "`gaussian` leaves black pixels black. The noise belongs to every pixel, whatever "
+        "its value.",
+        lambda s: s.dark < 0.1,
+        lambda x, level: torch.where(x > 0, x + level * torch.randn_like(x), x),
+    ),
+    Symptom(
+        "`gaussian` adds no noise when `level` is small. Use the level that is given.",
+        lambda s: s.tiny < 0.01,
+        lambda x, level: x + (level > 0.1) * level * torch.randn_like(x),
     ),
     Symptom(
         lambda s: (
@@ -244,7 +282,7 @@ GAUSSIAN = [
             f"The noise of `gaussian` has standard deviation {0.6 * s.width:.3f} where 0.6 "
             "is needed."
         ),
-        lambda s: s.spread > 0.03 and not _near(s.width, 1, 0.03),
+        lambda s: s.spread > 0.02 and not _near(s.width, 1, 0.02),
         _noise(lambda level, x: 1.3 * level * torch.randn_like(x)),
     ),
     Symptom(
@@ -252,12 +290,18 @@ GAUSSIAN = [
         lambda s: abs(s.tails) > 0.2,
         _noise(lambda level, x: level * 12**0.5 * (torch.rand_like(x) - 0.5)),
     ),
+    Symptom(
+        "`gaussian` cuts the noise off: far values are missing. Normal noise has no limit.",
+        lambda s: s.reach < 3.4,
+        _noise(lambda level, x: level * torch.randn_like(x).clamp(-3, 3)),
+    ),
 ]
 
 
 def _fine_gaussian(s: SimpleNamespace) -> bool:
     return (
-        s.spread < 0.03
+        s.spread < 0.02
+        and s.reach > 3.4
         and abs(s.mean) < 0.05
         and abs(s.tails) < 0.2
         and abs(s.own - 1) < 0.2
@@ -283,11 +327,15 @@ def _measure_hits(name: str, values: tuple[float, ...]) -> Callable:
             y = _draw(function, images[kind], level, name)
             hit = (y - x).abs() > 1e-6
             white, black = (y == 1).double().mean(), (y == 0).double().mean()
+            whites = (y == 1).double().flatten(1).mean(1)
+            both = whites + (y == 0).double().flatten(1).mean(1)
             found.append(
                 SimpleNamespace(
                     level=level,
                     share=hit.double().mean().item(),
                     white=(white / (white + black)).item(),
+                    sides=(whites / both.clamp_min(1e-9)).tolist(),
+                    luck=_shared((y == 1).double() - (y == 0).double()),
                     clean=bool(sum(y == v for v in values)[hit].all()),
                     brighter=bool(
                         torch.allclose(y[y != 0], x[y != 0] / (1 - level), atol=1e-4)
@@ -305,9 +353,20 @@ def _measure_hits(name: str, values: tuple[float, ...]) -> Callable:
             legal=bool(((y == 0) | (y == 1)).all()),
             lost=(y != ink).double().mean().item(),
             nothing=torch.equal(nothing, ink.double()),
+            coins={round(e.white, 6) for e in found} | _coins(function, name),
         )
 
     return measure
+
+
+def _coins(function: Callable, name: str) -> set[float]:
+    """Shares of white among the black and white pixels of a few more calls."""
+    grey, found = _images()[GREY][:2], set()
+    for seed in range(20, 30):
+        y = _draw(function, grey, 0.4, name, seed)
+        white, black = (y == 1).sum(), (y == 0).sum()
+        found.add(round((white / (white + black).clamp_min(1)).item(), 6))
+    return found
 
 
 def _share(s: SimpleNamespace, wanted: Callable, tol: float = 0.015) -> bool:
@@ -418,8 +477,8 @@ SALT_PEPPER = [
         lambda x, level: x + level * torch.randn_like(x),
     ),
     Symptom(
-        "`salt_pepper` gives destroyed pixels other values than 0 and 1. Replace "
-        "them; do not add to them.",
+        "`salt_pepper` gives destroyed pixels other values than 0 and 1. They become "
+        "exactly 0 or exactly 1, whatever stood there.",
         lambda s: not all(e.clean for e in s.each),
         _hit_by(_uniform(), lambda u, level, x: x + 1),
     ),
@@ -428,6 +487,25 @@ SALT_PEPPER = [
         "for each image anew.",
         lambda s: s.first.same,
         _hit_by(_uniform(0), _half),
+    ),
+    Symptom(
+        "In `salt_pepper` one coin decides for the whole call: all destroyed pixels become "
+        "white, or all black. Every pixel has its own coin.",
+        lambda s: s.coins == {0.0, 1.0},
+        _hit_by(
+            _uniform(), lambda u, level, x: (torch.rand(()) < 0.5) * torch.ones_like(x)
+        ),
+    ),
+    Symptom(
+        "In `salt_pepper` one coin decides for a whole image: its destroyed pixels become "
+        "all white or all black. Every pixel has its own coin.",
+        lambda s: {round(side, 6) for side in s.first.sides} == {0.0, 1.0},
+        _hit_by(
+            _uniform(),
+            lambda u, level, x: (
+                (torch.rand(len(x), 1, 1, 1) < 0.5) * torch.ones_like(x)
+            ),
+        ),
     ),
     Symptom(
         "`salt_pepper` gives only salt: half of it must be pepper, 0.",
@@ -447,6 +525,15 @@ SALT_PEPPER = [
     ),
     *_places("salt_pepper", _half),
     Symptom(
+        "In `salt_pepper` the place of a pixel decides whether it becomes black or white. It "
+        "must be chance, half and half.",
+        lambda s: not _alone(s.first.luck) and _alone(s.first.shared),
+        _hit_by(
+            _uniform(),
+            lambda u, level, x: (torch.arange(x.shape[3]) % 2).expand(x.shape).float(),
+        ),
+    ),
+    Symptom(
         "`salt_pepper` destroys a share `level` with 0 and again a share `level` with 1. "
         "`level` counts both together.",
         lambda s: (
@@ -460,8 +547,8 @@ SALT_PEPPER = [
     Symptom(
         lambda s: (
             f"Of the destroyed pixels {s.first.white:.0%} are white; half "
-            "of them should be. Where two tests overlap, the later one wins: use one "
-            "random number for both."
+            "of them should be. If you have two tests, look where both hold, or use one "
+            "random number: salt below half of `level`, pepper in the other half."
         ),
         lambda s: any(abs(e.white - 0.5) > 0.04 for e in s.each),
         _hit_by(_uniform(), lambda u, level, x: (u < level / 4).float()),
@@ -519,7 +606,11 @@ corruptions = declare(
         right=_hit_by(_uniform(), _half),
         measure=_measure_hits("salt_pepper", (0.0, 1.0)),
         table=SALT_PEPPER,
-        fine=lambda s: _fine_hits(s) and all(abs(e.white - 0.5) < 0.04 for e in s.each),
+        fine=lambda s: (
+            _fine_hits(s)
+            and all(abs(e.white - 0.5) < 0.04 for e in s.each)
+            and _alone(s.first.luck)
+        ),
         name="salt_pepper",
         answer=1,
     ),
@@ -622,6 +713,10 @@ psnr = declare(
                 torch.full((2, 1, 2, 2), 1e-6),
             ),
             "128 images": _noisy(128),
+            "an image that is restored exactly (its PSNR is infinite)": (
+                torch.tensor([[[[0.5, 0.25]]], [[[0.5, 0.25]]]]),
+                torch.tensor([[[[0.5, 0.25]]], [[[0.5, 0.75]]]]),
+            ),
             "very large errors, of 30 (is something clipped?)": _noisy(3, spread=30.0),
             "an image without a white pixel (the peak is 1 all the same)": tuple(
                 0.1 * t for t in _noisy(3)
@@ -828,15 +923,18 @@ score = declare(
             *[_points(2 + i % 5, 2 + i % 3, 0.3 + i / 5) for i in range(10)],
         ],
         edges=lambda: {
+            "points far away, at 1,000 (is something clipped?)": _points(
+                3, 2, 0.5, 1e3
+            ),
+            "a small sigma, 0.01 (is something clipped?)": _points(3, 2, 0.01),
+            "points at 10, with large scores (is something clipped?)": _points(
+                5, 2, 0.5, 10.0
+            ),
             "a single point": _points(1, 3, 0.5),
             "one dimension": _points(4, 1, 0.5),
             "one point in one dimension": _points(1, 1, 0.5),
             "sigma = 1": _points(3, 2, 1.0),
-            "a small sigma, 0.01": _points(3, 2, 0.01),
             "a large sigma, 20": _points(3, 2, 20.0),
-            "points far away, at 1,000 (is something clipped?)": _points(
-                3, 2, 0.5, 1e3
-            ),
             "the 784 numbers of an image": _points(2, 784, 0.5),
             "300 points": _points(300, 2, 0.5),
         },
