@@ -29,7 +29,7 @@ import lesson_source  # noqa: E402
 # lesson -> settings that make its trainings short; each run begins from them.
 SHORT = {
     "01": {"STEPS": 3, "LINEAR_STEPS": 3, "EXTREME_STEPS": 2},
-    "02": {"SAMPLES": 2000, "STEPS": 2, "IMAGES": 3, "CODES": 3},
+    "02": {"SAMPLES": 2000, "LATENTS": [5, 20], "STEPS": 2, "IMAGES": 3, "CODES": 3},
     "04": {"STEPS": 30, "AE_STEPS": 2, "CLASSIFIER_STEPS": 5, "BROKEN_STEPS": 2},
     "05": {
         "STEPS": 2,
@@ -71,6 +71,7 @@ VALUES = {
         "LONGER": (1, 2),
         "AVERAGED": (1, 1000),
         "CHOICES": (1, 1000),
+        "LATENTS": ([1], [2, 7, 100]),
         "STEPS": (1, 5),
         "PEAK_RATE": (1e-6, 0.01),
         "IMAGES": (2, 100),
