@@ -1459,10 +1459,10 @@ for name, fixed in [("always -1.5", -1.5), ("always 1.5", 1.5)]:
 # <details><summary>Is one z per image enough?</summary>
 #
 # It works, but not because one draw is quiet. The section on digits prints the noise of one
-# draw beside the spread between the images, and the noise is not the smaller of the two in
-# the trained VAE with 20 latent dimensions. The batch averages both. If you can pay for more decodings, more images help
-# more than more draws for the same images. The score function is unbiased as well;
-# what makes one draw usable is the variance.
+# draw beside the spread between the images, and in the trained VAE with 20 latent
+# dimensions the noise is not the smaller of the two. The batch averages both. If you can
+# pay for more decodings, new images help more than more draws for the same images. And
+# being unbiased is not the reason: the score function is unbiased as well.
 # </details>
 # <details><summary>New epsilon when?</summary>
 #
