@@ -107,3 +107,45 @@ def test_gumbel_softmax_is_a_fair_choice_and_its_gradient_is_biased(lesson):
         estimates = lesson["soft_gradients"](p.log(), costs, u, temperature)
         off = (estimates.mean(0) - exact) / (estimates.std(0) / math.sqrt(50_000))
         assert (off.abs().max() > 10) == biased
+
+
+@pytest.mark.parametrize("baseline", [0.0, 1.4, -2.0])
+def test_score_variance_is_that_of_the_gradient_of_log_p(lesson, baseline):
+    p = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    costs = torch.tensor([1.0, 3.0, 0.0], dtype=torch.float64)
+    for k in range(3):
+        scores = []
+        for j in range(3):
+            logits = p.log().requires_grad_()
+            logits.log_softmax(0)[j].backward()
+            scores.append(logits.grad[k])
+        estimates = (costs - baseline) * torch.stack(scores)
+        mean = (p * estimates).sum()
+        assert mean.item() == pytest.approx((p[k] * (costs[k] - p @ costs)).item())
+        variance = (p * (estimates - mean) ** 2).sum().item()
+        found = lesson["score_variance"](p, costs, baseline, k)
+        assert found == pytest.approx(variance)
+
+
+def test_the_grid_agrees_with_the_formulas_for_a_square(lesson):
+    grid = torch.linspace(-12, 12, 4801, dtype=torch.float64)
+    weight = torch.exp(-0.5 * grid**2) / math.sqrt(2 * math.pi) * 0.005
+    for theta in (0.0, 0.7, -3.0):
+        found = lesson["grid_variances"](torch.square, theta, grid, weight)
+        for name, exact in lesson["exact_variances"](theta, 1).items():
+            assert found[name] == pytest.approx(exact, rel=1e-6), name
+
+
+def test_the_noise_of_a_vae_is_that_of_a_decoder_that_is_known(lesson):
+    """A linear f: the pathwise estimate has no noise, the images have all of it."""
+    torch.manual_seed(0)
+    slope = torch.tensor([[1.0, 0.0], [0.0, 2.0], [-1.0, -2.0]])
+    eps = torch.randn(20_000, 3, 2)
+    f = (slope * eps).sum(2, keepdim=True)
+    slopes = slope.expand_as(eps)
+    found = lesson["gradient_noise"](f + 50, slopes, eps)
+    assert found["pathwise"] == pytest.approx(0, abs=1e-9)
+    assert found["between images"] == pytest.approx(slope.var(0).sum().item())
+    exact = (slope**2).sum(1).mean().item() * 3  # D |a|^2 + |a|^2 in two dimensions
+    assert found["own baseline"] == pytest.approx(exact, rel=0.03)
+    assert found["score function"] == pytest.approx(exact + 2 * 50**2, rel=0.03)

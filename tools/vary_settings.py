@@ -29,7 +29,7 @@ import lesson_source  # noqa: E402
 # lesson -> settings that make its trainings short; each run begins from them.
 SHORT = {
     "01": {"STEPS": 8, "LINEAR_STEPS": 3, "WIDE_STEPS": 2},
-    "02": {"SAMPLES": 2000},
+    "02": {"SAMPLES": 2000, "LATENTS": [5, 20], "STEPS": 2, "IMAGES": 3, "CODES": 3},
     "04": {"STEPS": 30, "CLASSIFIER_STEPS": 5, "BROKEN_STEPS": 2},
     "05": {
         "STEPS": 2,
@@ -69,6 +69,14 @@ VALUES = {
         "THETAS": ([0.3], [-20.0, 0.0, 50.0]),
         "DIMENSIONS": ([1], [7, 200]),
         "TEMPERATURES": ([0.05], [1.0, 100.0]),
+        "LONGER": (1, 2),
+        "AVERAGED": (1, 1000),
+        "CHOICES": (1, 1000),
+        "LATENTS": ([1], [2, 7, 100]),
+        "STEPS": (1, 5),
+        "PEAK_RATE": (1e-6, 0.01),
+        "IMAGES": (2, 100),
+        "CODES": (2, 20),
     },
     "03": {
         "SEED": (1, 12345),
@@ -144,7 +152,7 @@ VALUES = {
 # lesson -> settings that cannot work. A sentence refuses them where they are set.
 REFUSED = {
     "01": [{"SIZES": (2, 3)}],
-    "02": [{"SAMPLES": 2}],
+    "02": [{"SAMPLES": 2}, {"IMAGES": 1}, {"CODES": 1}],
     "03": [{"SIGMA_X": 0.01}, {"SIGMA_X": 100.0}, {"X_SEEN": 20.0}],
     "04": [{"BATCH": 5000}, {"STEPS": 0}],
     "05": [{"BETAS": (0.0, 1.0)}, {"SPRITE_LATENT": 1}],
