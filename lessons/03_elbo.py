@@ -507,7 +507,7 @@ print("Monte Carlo", "agrees" if near else "does not agree", "within 5 standard 
 # ## First derivation: Jensen's inequality
 #
 # We follow one $x$ and one guess $q = \mathcal N(\mu, \operatorname{diag}(\sigma^2))$, with
-# numbers that are deliberately not those of the true posterior. A mean under $q$ is a sum
+# numbers that are near those of the true posterior, but deliberately not the same. A mean under $q$ is a sum
 # over a grid in the plane of codes. For such smooth functions this sum is exact to far
 # more than ten digits. The function `same` prints both sides and insists.
 
@@ -534,7 +534,8 @@ def mean_under(log_q, values):
 # The guess, and everything in the equations as numbers on the plane:
 
 # %%
-mu, logvar = torch.tensor([-1.8, 0.3]), torch.tensor([-1.0, -1.4])
+mu = true_mean[0] + torch.tensor([0.2, -0.3])  # beside the true mean
+logvar = torch.tensor([-1.0, -1.4])  # and wider than the true posterior
 log_q = normal_log_prob(PLANE, mu.expand_as(PLANE), logvar.expand_as(PLANE))
 decoded = PLANE @ WEIGHT.T + OFFSET  # (G, D)
 log_likelihood = gaussian_log_likelihood(x.expand_as(decoded), decoded, SIGMA_X)
@@ -874,7 +875,8 @@ def log_weights(x, z, mu, logvar, weight, offset, sigma):
 
 
 # %% [markdown]
-# Two proposals: the guess of the derivations, and the prior, which has not seen $x$. What we
+# Three proposals: the guess of the derivations; the prior, which has not seen $x$; and a guess
+# that is as narrow as the first but lies beside the posterior. What we
 # want to see is the distance to the exact line, $\log p_\theta(x) - \mathcal L_S$. With
 # $\rho = \frac1S\sum_s w_s / p_\theta(x)$ it is the mean of $-\log\rho$. The mean of $\rho$ is 1, so
 # the mean of $\rho - 1 - \log\rho$ is the same number, and no single value of it is negative. We
@@ -888,6 +890,7 @@ missing = {}
 for name, (m, v) in {
     "q = guess": (mu, logvar),
     "q = prior": (torch.zeros(2), torch.zeros(2)),
+    "q = beside": (mu + torch.tensor([2.0, 0.0]), logvar),
 }.items():
     shape = (REPEATS * max(SAMPLES), 2)
     z = distributions.reparameterize(m.expand(shape), v.expand(shape))
@@ -903,7 +906,7 @@ print(f"log p(x) = {log_p:.3f} nats")
 
 # %%
 figure, ax = plt.subplots(figsize=(5.8, 3.5))
-for marker, (name, (middle, bar)) in zip("os", missing.items(), strict=True):
+for marker, (name, (middle, bar)) in zip("os^", missing.items(), strict=True):
     ax.errorbar(SAMPLES, middle, 2 * bar, marker=marker, capsize=4, label=name)
 ax.set_xscale("log", base=2)
 ax.set(yscale="log", xlabel="samples S", ylabel="log p(x) - bound, nats")
@@ -914,13 +917,14 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# At the left end is the gap of the ELBO, the KL to the true posterior. Both curves fall, and
-# each factor of ten on the axis is a factor of ten in nats: both proposals lead to
-# $\log p_\theta(x)$, from different distances. Only few draws of the prior fall where the
-# posterior is; with the shares that we computed for 20 dimensions nobody could pay for them.
+# At the left end is the gap of the ELBO, the KL to the true posterior. All three curves fall:
+# every proposal leads to $\log p_\theta(x)$, from another distance and at another pace. Only
+# few draws of the prior fall where the posterior is; with the shares that we computed for 20
+# dimensions nobody could pay for them. And a guess that is sure of the wrong place ends
+# behind a proposal that has not looked at all.
 
 # %%
-from_guess, from_prior = missing["q = guess"][0], missing["q = prior"][0]
+from_guess, from_prior, from_beside = (middle for middle, _ in missing.values())
 claims.show(
     "03",
     None,
@@ -929,9 +933,11 @@ claims.show(
         "log p(x) than the bound from the prior.": bool(
             (from_guess < from_prior).all()
         ),
-        "From both proposals each step in S brings the bound nearer.": bool(
-            (from_guess.diff() < 0).all() and (from_prior.diff() < 0).all()
+        "From each of the three proposals, more samples bring the bound nearer.": all(
+            bool((middle.diff() < 0).all()) for middle, _ in missing.values()
         ),
+        "With the largest number of samples, the prior is nearer than a narrow guess "
+        "that lies beside the posterior.": bool(from_prior[-1] < from_beside[-1]),
     },
 )
 
@@ -1233,7 +1239,7 @@ claims.show(
 #
 # In a VAE the decoder is a network, but the ELBO is the same. Its first term is the
 # logarithm of a density or a probability of the pixels, and **the choice of that density
-# is part of the model**. Three are common.
+# is part of the model**. We look at three.
 #
 # ### Bernoulli: each pixel is black or white
 #
@@ -1358,7 +1364,8 @@ print(f"at least {784 * math.log(2):.1f} nats for an image of 784 pixels")
 # %% [markdown]
 # The missing constant is not even constant: it depends on $\lambda$, which the decoder
 # chooses. So the best decoder changes with it, and losses of the two kinds cannot be
-# compared. Lesson 04 takes the other way to a proper likelihood: black-and-white images.
+# compared. The next section takes the other way to a proper likelihood: black-and-white
+# images.
 
 # %% [markdown]
 # ## How far from the truth is a VAE on digits?
@@ -1520,8 +1527,8 @@ claims.show(
     digits,
     {
         "In the mean over the images each bound is above the one before: ELBO of the "
-        "encoder's guess, of the image's own diagonal guess, of its own full-covariance "
-        "guess, 1,000 samples from that one.": encoder_loses
+        "encoder's guess, of the image's own diagonal guess, of its own "
+        "full-covariance guess, 1,000 samples from that one.": encoder_loses
         > diagonal_loses
         > full_loses
         > 0,
