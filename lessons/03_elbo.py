@@ -249,14 +249,14 @@ def show_guess(figure, mu, sigma):
     left.set(xlim=(-2.5, 4), ylim=(0, 2.9), xlabel="code z", ylabel="density")
     left.legend(loc="upper left", fontsize=8)
     bound, gap = terms_on_grid(mu, sigma, X_SEEN, SIGMA_X)
-    floor = min(-9, bound - 1)  # where the column stands
+    floor = min(-9.5, bound - 1.5)  # where the column stands
     right.bar(0, bound - floor, bottom=floor, color=plots.COLOURS[5], edgecolor="black")
     right.bar(0, gap, bottom=bound, color=plots.COLOURS[4], hatch="//")
     right.axhline(log_p, color="black", ls="--", lw=1)
-    right.text(0.5, (bound + floor) / 2, f"ELBO\n{bound:.2f}", va="center")
-    right.text(0.5, (bound + log_p) / 2, f"KL {gap:.2f}", va="center")
+    right.text(0.45, bound, f"ELBO\n{bound:.2f}", va="top")
+    right.text(0.45, log_p, f"KL {gap:.2f}", va="bottom")
     right.set(ylim=(floor, 0), xlim=(-0.5, 1.5), xticks=[], ylabel="nats")
-    right.set_title(f"dashed: log p(x) = {log_p:.2f}", fontsize=9)
+    right.set_title(f"log p(x) {log_p:.2f}", fontsize=9)
     return f"ELBO {bound:.3f} + KL {gap:.3f} = log p(x) {bound + gap:.3f} nats."
 
 
