@@ -1770,9 +1770,10 @@ print(f"last row, weight beside a summed squared error: {measured:.3f}")
 # %% [markdown]
 # Pixels lie between 0 and 1. What does such a $\sigma_x$ do to the codes? For a linear decoder
 # we know: at a fixed $\sigma_x$ the optimum has the form of the section on the linear VAE,
-# and it keeps only axes with $\lambda_j > \sigma_x^2$; the other latents collapse to the prior.
-# So we count eigenvalues of the digits. The last row is the $\sigma_x$ that 20 latents would
-# learn, the root of the mean squared error.
+# and it keeps only axes with $\lambda_j > \sigma_x^2$; the other latents collapse to the prior
+# (Tipping and Bishop; lesson 05 comes back to it). So we count eigenvalues of the digits. The
+# last row is the $\sigma_x$ that the optimum with 20 latents has, for so many pixels nearly the
+# root of the mean squared error.
 
 # %%
 grey = data.to_unit_interval(digits.train_images[:4000]).double().flatten(1)
