@@ -30,6 +30,13 @@ import lesson_source  # noqa: E402
 SHORT = {
     "01": {"STEPS": 8, "LINEAR_STEPS": 3, "WIDE_STEPS": 2},
     "02": {"SAMPLES": 2000, "LATENTS": [5, 20], "STEPS": 2, "IMAGES": 3, "CODES": 3},
+    "03": {
+        "ROUNDS": 2,
+        "ADAM_STEPS": 3,
+        "DIGIT_STEPS": 3,
+        "GUESS_STEPS": 2,
+        "IMAGES": 5,
+    },
     "04": {"STEPS": 30, "CLASSIFIER_STEPS": 5, "BROKEN_STEPS": 2},
     "05": {
         "STEPS": 2,
@@ -84,6 +91,13 @@ VALUES = {
         "X_SEEN": (-4.0, 4.0),
         "SAMPLES": ([2], [3, 10, 2000]),
         "REPEATS": (2, 2000),
+        "LONGER": (1, 2),
+        "ROUNDS": (1, 3),
+        "ADAM_STEPS": (1, 201),
+        "RATES": ((0.01,), (0.003, 0.01, 0.03)),
+        "IMAGES": (1, 7),
+        "DIGIT_STEPS": (1, 5),
+        "GUESS_STEPS": (1, 3),
     },
     "04": {
         "SEED": (1, 12345),
