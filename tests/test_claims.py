@@ -226,7 +226,7 @@ def test_a_sentence_without_exception_has_none_in_the_record(stem):
 def test_bands_have_three_seeds_on_both_sources():
     for stem in STEMS:
         recorded = records.runs(stem[:2])
-        for name in {name for run in recorded for name in run.numbers}:
+        for name in {name for one in recorded for name in one.numbers}:
             for source in ("full", "sample"):
                 values = expected.measured(stem[:2], name, source)
                 assert len(values) >= 3, (stem, name, source)

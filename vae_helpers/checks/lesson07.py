@@ -132,11 +132,11 @@ auroc_by_hand = declare(
             ),
             "scores that differ by 0.001 only (no tie, not whole numbers)": (
                 1 + torch.arange(6.0).flip(0) / 1000,
-                1 + torch.arange(0.5, 5) / 1000,
+                1 + torch.arange(2.5, 7) / 1000,
             ),
             "scores that differ by a millionth (only a difference of exactly 0 is a tie)": (
                 0.5 + torch.arange(6.0).flip(0) / 1e6,
-                0.5 + torch.arange(0.5, 5) / 1e6,
+                0.5 + torch.arange(2.5, 7) / 1e6,
             ),
             "negative scores": tuple(t - 50 for t in _scores(8, 5)),
             "whole numbers as scores": (
