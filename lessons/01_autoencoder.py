@@ -516,8 +516,8 @@ claims.show(
         )
         > 0,
         "At Z = 10 it has at least a quarter less.": gain[10] > 0.25,
-        "At the widest bottleneck a quarter of the steps shows less than nine tenths of "
-        "the advantage.": hasty_gain < 0.9 * gain[widest],
+        "At the widest bottleneck a quarter of the steps shows less than nine tenths "
+        "of the advantage.": hasty_gain < 0.9 * gain[widest],
     },
 )
 
@@ -706,16 +706,16 @@ with torch.no_grad():
 half_codes = share_sure(classifier, middles[other.to(device)])
 half_pixels = share_sure(classifier, ((a + b) / 2)[other.to(device)])
 print(
-    f"halfway between digits: sure {half_codes:.1%} by codes, {half_pixels:.1%} by pixels"
+    f"halfway between digits: sure {half_codes:.1%} (codes), {half_pixels:.1%} (pixels)"
 )
 claims.show(
     "01",
     digits,
     {
-        "Two numbers crowd the digits: reconstructions at Z = 2 are sure less often than "
-        "at Z = 10.": sure["reconstructions, Z = 2"] < sure["reconstructions, Z = 10"],
-        "At Z = 10, draws from each number alone are sure less than two thirds as often "
-        "as reconstructions.": sure["each number alone"]
+        "Two numbers crowd the digits: reconstructions at Z = 2 are sure less often "
+        "than at Z = 10.": sure["reconstructions, Z = 2"] < sure["reconstructions, Z = 10"],
+        "At Z = 10, draws from each number alone are sure less than two thirds as "
+        "often as reconstructions.": sure["each number alone"]
         < 2 / 3 * sure["reconstructions, Z = 10"],
         "Draws from 30 Gaussians are sure at least four fifths as often as "
         "reconstructions.": sure["30 Gaussians"]

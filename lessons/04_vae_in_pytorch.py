@@ -1057,6 +1057,11 @@ plots.show_images(
 #
 # $$q(z) = \frac1N \sum_{n=1}^{N} q_\phi(z \mid x_n).$$
 #
+# | Symbol | Meaning | Shape | Name in code |
+# |---|---|---|---|
+# | $N$ | number of images whose posteriors are mixed | number | `len(known_x)` |
+# | $M$ | number of images that a code is to tell apart, further down | number | `len(some_z)` |
+#
 # **Predict**: which model wins with which density?
 
 # %%
