@@ -713,7 +713,8 @@ claims.show(
     digits,
     {
         "Two numbers crowd the digits: reconstructions at Z = 2 are sure less often "
-        "than at Z = 10.": sure["reconstructions, Z = 2"] < sure["reconstructions, Z = 10"],
+        "than at Z = 10.": sure["reconstructions, Z = 2"]
+        < sure["reconstructions, Z = 10"],
         "At Z = 10, draws from each number alone are sure less than two thirds as "
         "often as reconstructions.": sure["each number alone"]
         < 2 / 3 * sure["reconstructions, Z = 10"],

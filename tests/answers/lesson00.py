@@ -20,6 +20,10 @@ EXERCISES = {
             ),
             ((lambda x: (x / 255).int(),), "Everything but pure white became 0"),
             ((lambda x: x * (1 / 256),), "divided by 256"),
+            (
+                (lambda x: torch.minimum(x / 256, torch.tensor(0.99)),),
+                "White became 0.99",
+            ),
             ((lambda x: x.type(torch.float32),), "still from 0 to 255"),
             ((lambda x: x / 255 if x.max() > 1 else x,), "some pixel is above 1"),
             ((lambda x: torch.stack([im / 255 for im in x]),), "without axes"),

@@ -50,6 +50,10 @@ scale_pixels = declare(
             "Close: you divided by 256. The largest byte is 255, and white must be 1.": lambda x: (
                 x.float() / 256
             ),
+            "White became 0.99: you divided by 256 and cut off what is above 0.99. The "
+            "largest byte is 255; with the right divisor nothing needs cutting.": lambda x: (
+                (x.float() / 256).clamp(max=0.99)
+            ),
             "The values are still from 0 to 255: divide them.": lambda x: x.float(),
             "These pixels are standardised: some are negative. The Bernoulli likelihood "
             "needs values in [0, 1]; leave mean and standard deviation out.": lambda x: (
