@@ -957,10 +957,10 @@ claims.show(
     digits,
     {
         "Halfway between random digits, codes of both models give a sure digit more "
-        "often than mixed pixels do.": sure["pixels"]
+        "often than the mean of the two images does.": sure["pixels"]
         < min(sure["VAE codes"], sure["AE codes"]),
-        "Halfway, pictures of the autoencoder lie nearer to real digits than those of "
-        "the VAE.": away["AE codes"] < away["VAE codes"],
+        "Halfway on the straight line, pictures of the autoencoder lie nearer to real "
+        "digits than those of the VAE.": away["AE codes"] < away["VAE codes"],
         "The direction called weight keeps more digits in code space than in pixel "
         "space.": kept["codes: plus"] > kept["pixels: plus"],
         "Dilation keeps more digits than the direction in code space.": kept[
@@ -971,9 +971,11 @@ claims.show(
 )
 
 # %% [markdown]
-# A line between codes is better than a line between pixels, and for that one needs a
-# decoder, not a prior: smooth walks are no privilege of a VAE. And whoever only wants bold
-# strokes should dilate.
+# Walking needs a decoder, not a prior: smooth walks are no privilege of a VAE. Two warnings
+# about the measures. A classifier may be sure of two digits that lie on top of each other, so
+# look at the distance as well. And the straight line is only one way: its middle lies
+# nearer to the centre than codes of images do (try a middle with the mean length of the two
+# codes). Whoever only wants bold strokes should dilate.
 
 # %% [markdown]
 # ## Explore the code
@@ -1214,8 +1216,8 @@ claims.show(
 #
 # The first part pays for the picture. The second is what separates the codes there are
 # from the prior; a draw from the prior is a good code only where the two agree. We can
-# bracket both. The mixture of 50 is never a better description of $q(z)$ than $q(z)$
-# itself, so the mean of $\log q_{50}(z) - \log p(z)$ over codes of test images is at most
+# bracket both. On average over codes, no density describes $q(z)$ better than $q(z)$
+# itself, the mixture of 50 included. So the mean of $\log q_{50}(z) - \log p(z)$ over codes of test images is at most
 # the second part. And a code that names its image among $M$ carries at most $\log M$ nats,
 # so telling $M = 1000$ images apart gives a bound on the first part from below (Poole et
 # al. 2019).
@@ -1250,9 +1252,9 @@ print(f"log q(z) by the mixture: {log_q.mean():.1f} for codes of test images,")
 print(f"                         {of_prior:.1f} for draws from the prior")
 
 # %% [markdown]
-# Measured by the mixture, draws from the prior lie where codes are rare. No training of
-# this model can make the second part vanish for free: it is the same KL that buys the
-# first.
+# Compare the last two lines: how dense, for the mixture, are the places where codes of test
+# images lie, and how dense those where draws from the prior fall? The loss charges both
+# parts in one sum and does not say which of them to lower.
 
 # %% [markdown]
 # ### Autoencoder and VAE, measured
