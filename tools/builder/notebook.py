@@ -91,9 +91,13 @@ def _footer(lesson: dict, table: dict) -> str:
     onward = (
         f"**Next:** [{after[0].replace('_', ' ')}]({after[0]}.ipynb). " if after else ""
     )
+    home = table["repository"]
+    source = f"lessons/{lesson['stem']}.py"
     return (
-        f"---\n\n{onward}Text and figures: CC BY 4.0; code: BSD-3-Clause. This notebook "
-        f"is built from `lessons/{lesson['stem']}.py`; edit that file, not this one."
+        f"---\n\n{onward}[The whole course]({home}), with its solutions and all lessons. "
+        f"A mistake? This notebook is built from "
+        f"[`{source}`]({home}/blob/{table['branch']}/{source}); edit that file, not this "
+        "one. Text and figures: CC BY 4.0; code: BSD-3-Clause."
     )
 
 
