@@ -19,8 +19,8 @@ from vae_helpers.data import ImageData
 FOLDER = Path(__file__).with_name("records")
 RECORDED = "MNIST"  # the data set of every record
 CAPITALS = re.compile(r"[A-Z][A-Z0-9_]*")
-# A record has several seeds, and its length is told beside it.
-FREE = re.compile(r"LONGER|(.*_)?SEEDS?")
+# A record has several seeds, and its length is told beside it; a fork has its own address.
+FREE = re.compile(r"LONGER|REPOSITORY|BRANCH|(.*_)?SEEDS?")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Run:
     claims: dict[str, bool | None] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     date: str = ""
+    seconds: int = 0
 
     def __str__(self) -> str:
         where = {"full": "full data, ", "sample": "sample, "}.get(self.source, "")

@@ -21,8 +21,8 @@ from builder.notebook import LESSONS, ROOT, code_cells, inputs
 CHECKS = ROOT / "vae_helpers" / "checks"
 RECORDS = ROOT / "vae_helpers" / "records"
 # Helpers that change how a result is shown, never what it is.
-SHOWING = {"plots", "widgets", "progress", "expected", "claims", "records", "runtime"}
-SHOWING |= {"sources", "download"}
+PANELS = ["claims", "expected", "records"]
+SHOWING = {*PANELS, "plots", "widgets", "progress", "runtime", "sources", "download"}
 DRAWING = set(
     "plot scatter legend imshow axhline axvline axline text annotate fill_between bar barh "
     "hist errorbar grid step contour contourf quiver set axis tick_params margins loglog "
@@ -84,14 +84,16 @@ def _digest_of(paths: list[Path]) -> str:
 def helpers_digest(stem: str) -> str:
     """Changes when the helpers behind a lesson's outputs change."""
     source = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
-    paths = sorted(p for p in helpers_of(source) if CHECKS not in p.parents)
-    return _digest_of(paths)
+    used = [p for p in helpers_of(source) if CHECKS not in p.parents]
+    return _digest_of(sorted(p for p in used if p.stem not in PANELS))
 
 
 def panels_digest(stem: str) -> str:
-    """Changes when the record behind a lesson's panels changes."""
+    """Changes when the record behind a lesson's panels changes, or how they look."""
     path = RECORDS / f"{stem[:2]}.json"
-    return digest(path.read_text(encoding="utf-8") if path.exists() else "")
+    record = path.read_text(encoding="utf-8") if path.exists() else ""
+    code = _digest_of([ROOT / "vae_helpers" / f"{name}.py" for name in PANELS])
+    return digest([record, code])
 
 
 def record_digest(stem: str) -> str:
