@@ -857,8 +857,11 @@ print("\n".join([HEAD, *(line(name, point) for name, point in clinic.items())]))
 # codes of most latents are noise to the decoder; a latent that costs nats and brings nothing
 # is switched off by the encoder, and some never come back. This is a *partial* collapse. We
 # repeat each treatment with three seeds, since such accidents are a matter of luck. We chose
-# this rate because the warm-up helps here, whatever the seed. At twice the rate the collapse
-# looks worse, and whether the warm-up helps depends on the seed: the cure is no law.
+# this rate because the warm-up helps here, with all three seeds. At twice the rate the collapse
+# looks worse, and whether the warm-up helps depends on the seed: the cure is no law. And
+# "patient" speaks of the latents that pay nothing. Whether the model is worse for it, only
+# the ELBO can tell: after so few steps a high rate may well end lower than the usual one. Tune
+# the rate before you treat anything.
 
 
 # %%
@@ -986,8 +989,9 @@ word = "smaller" if worst > worse > least else "not always smaller"
 print(f"and the error {word}")
 
 # %% [markdown]
-# Nothing was wrong with the training of the first model: for its $\sigma_x$ hardly any
-# message is worth its price, and the second can afford a short one only. A smaller
+# The weight explains the first model: for its $\sigma_x$ hardly any message is worth its
+# price, to a linear VAE neither, and the second can afford a short one only. (The trainings
+# are short, so the errors are not yet the smallest that each $\sigma_x$ allows.) A smaller
 # $\sigma_x$, closer to the error that the model really makes, brings the code back: rate up,
 # error down. This is step 5, and step 5 is $\beta$ in disguise. (The linear count is no
 # limit for a network. It is a scale.)
@@ -1227,7 +1231,9 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# The printed lines draw the conclusion, and they may differ a little on your machine. Look
+# The printed lines draw the conclusion, and they may differ a little on your machine. A small
+# gap does not say that a factor is lost: two latents that share it give a small gap, too. The
+# gap measures separation, not information. Look
 # at the figure: where the ranges overlap, a paper with one seed for each $\beta$ could have
 # claimed either order of the columns. That does not show that $\beta$ has no effect. It
 # shows that one seed cannot tell; more seeds could.
@@ -1468,7 +1474,9 @@ for name, codes in [("as it is", code_table), ("reshaped", scrambled)]:
 #
 # <details><summary>Which beta?</summary>
 #
-# Report $\beta$ and $\beta Z / D$; scan, and judge by unweighted test ELBO plus traversals.
+# Report $\beta$ and $\beta Z / D$, and scan. The unweighted test ELBO compares models of the
+# data, and asks for $\beta$ near 1 by its construction. For separated factors it cannot
+# choose; that takes labels of some factors, or traversals and eyes.
 # </details>
 # <details><summary>beta < 1?</summary>
 #

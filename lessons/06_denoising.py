@@ -1042,10 +1042,13 @@ plots.show_images(
 # convex, so the error of the mean is at most the mean error of the draws. PSNR rewards the
 # posterior **mean**. The metric and the eye ask for different things.
 #
-# But these are **not** draws from $p(x \mid y)$. Such a draw would have twice the squared
-# error of the posterior mean: 3 dB less. Ours lose far less, so they vary too little. The
-# reason: the loss asks one $q_\phi(z \mid y)$ to fit *all* clean images behind $y$ at once,
-# so it describes their average.
+# But these are **not** draws from $p(x \mid y)$. Such a draw has twice the squared error of
+# the posterior mean, 3 dB less. Ours cannot be held against this rule as they are: each is the
+# decoder's *mean* for a drawn code, without the noise of the pixels. And the code is not
+# drawn from $p(z \mid y)$: the loss asks one $q_\phi(z \mid y)$ to fit *all* clean images
+# behind $y$ at once. The best answer is proportional to
+# $\exp \mathbb E[\log p(z \mid x)]$, a geometric mean of their posteriors and not their
+# mixture.
 #
 # ## When the noise level is not the one of the training
 #
@@ -1135,8 +1138,9 @@ for level, row in ((LEVELS[0], low), (LEVELS[-1], high)):
 # The last two lines say whether each specialist loses to the other where it was not
 # trained. Where all three are below the linear filter, even the one trained at that
 # level, they are *not* the posterior mean, which no method can beat in mean squared
-# error: a narrow code and a short training do not keep all detail, and that counts when
-# little noise is left. The network for all levels is never told $\sigma$, shares its
+# error: not all detail is kept, and that counts when little noise is left. How much of this
+# is the narrow code and how much the short training, this figure cannot tell (multiply
+# `STEPS` by four before you blame the model). The network for all levels is never told $\sigma$, shares its
 # weights among the levels, and its squared error counts the noisiest images most.
 # Measure a denoiser at the levels where it will be used, beside doing nothing and a
 # linear filter.
@@ -1340,7 +1344,8 @@ expected("06", digits, {"plane: cosine of learned and exact score": near[0]})
 # %% [markdown]
 # Where the data are, $(r(y)-y)/\sigma^2$ should agree with the score up to a small error. Far
 # outside the network never saw a point, and nothing made it right there; the second
-# line shows what that costs. This is the bridge to diffusion models. They train one
+# line shows what that costs. (Out there almost any arrow that points back to the data has a
+# cosine near 1, so look at the error.) This is the bridge to diffusion models. They train one
 # denoiser for all noise levels, as we did above, and then walk along its arrows from
 # pure noise, with less and less noise, to a new image. Many levels are needed because
 # strong noise covers the empty places, and weak noise gives the details.
