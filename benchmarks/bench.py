@@ -154,7 +154,15 @@ def main() -> None:
     parser.add_argument(
         "--to", type=Path, default=RESULTS, help="folder of the results"
     )
+    parser.add_argument(
+        "--draw", action="store_true", help="measure nothing, draw what was measured"
+    )
     options = parser.parse_args()
+    figures = ROOT / "figures" if options.to == RESULTS else options.to
+    if options.draw:
+        stored = json.loads((options.to / "results.json").read_text(encoding="utf-8"))
+        report.write(stored, options.to, figures)
+        return
     runtime.configure_threads()
     images = data.load_images("MNIST")
     if not images.is_full:
@@ -169,9 +177,7 @@ def main() -> None:
         print(name, flush=True)
         results[name] = PARTS[name](images, torch.device("cpu"), options.quick)
         file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    report.write(
-        results, options.to, ROOT / "figures" if options.to == RESULTS else options.to
-    )
+    report.write(results, options.to, figures)
     print((options.to / "README.md").read_text(encoding="utf-8"))
 
 

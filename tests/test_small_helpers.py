@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from vae_helpers import generated, latents, plots, runtime, widgets
+from vae_helpers.checks import core
 from vae_helpers.data import ImageData
 
 # --- runtime ---------------------------------------------------------------------------
@@ -122,7 +123,7 @@ def _linear_rgb(colour):
     )
 
 
-def test_the_palette_can_be_told_apart_without_red_or_green():
+def test_colours_can_be_told_apart_without_red_or_green():
     """Simulated protanopia and deuteranopia (Vienot et al. 1999), CIELAB distance."""
     matrices = {
         "protan": [
@@ -251,6 +252,12 @@ def test_colours_stand_in_one_palette():
             re.findall(r"\"(#[0-9A-Fa-f]{6})\"", path.read_text(encoding="utf-8"))
         )
         assert used <= set(plots.CLASS_COLOURS) | greys, (path.name, used)
+
+
+def test_verdicts_have_the_green_and_the_orange_of_the_palette_colours():
+    colours = core._COLOURS
+    assert colours[core.WRONG] == plots.COLOURS[1]
+    assert colours[core.RIGHT] == plots.COLOURS[2]
 
 
 def test_a_dark_style_changes_nothing_of_the_figures():

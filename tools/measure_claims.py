@@ -154,6 +154,10 @@ def main() -> None:
         text = (ROOT / "lessons" / f"{lesson['stem']}.py").read_text(encoding="utf-8")
         if "expected(" in text or "claims.show(" in text:
             measure(lesson["stem"], RUNS, options.workers)
+        else:
+            print(
+                f"{lesson['stem']}: no claims and no Expected panel, nothing to record"
+            )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Build the notebooks from the lessons: lessons/NN_name.py -> notebooks/NN_name.ipynb.
 
-    make build ARGS="[--force] [--no-run] [--sample-ok] [NN ...]"
+    make build ARGS="[--force] [--no-run] [--sample-ok] [--busy] [NN ...]"
 
 writes, for each lesson (or those whose numbers are given), the learner's notebook, with
 stubs in place of the solutions, and notebooks/solutions/NN_name.ipynb. The learner's is
@@ -78,10 +78,13 @@ def _run_whole(
     print(f"{lesson['stem']}: {seconds:.0f} s", flush=True)
     if busy:
         return done, []
+    silent = run.cells_without_a_bar(done)
+    if silent:  # it will not be published; nor are its times kept
+        return done, silent
     run.remember_times(table, lesson["stem"], seconds, run.cell_seconds(done))
     book = make_notebook(lesson, table, solved=False)  # with its times
     run.move_outputs(done, book)
-    return book, run.cells_without_a_bar(done)
+    return book, []
 
 
 def _publish(book: NotebookNode, path: Path, wrong: list[str]) -> None:

@@ -80,7 +80,8 @@ def cells_without_a_bar(book: NotebookNode) -> list[str]:
     """Complaints about cells that keep a learner waiting without a sign of life."""
     seconds = cell_seconds(book)
     return [
-        f"a cell runs {seconds[cell.id]:.0f} s without a bar; use training.progress:\n"
+        f"a cell runs {seconds[cell.id]:.0f} s without a bar; use training.progress (or "
+        f"build with --busy if the machine is slow just now):\n"
         f"{cell.source[:200]}"
         for cell in code_cells(book)
         if seconds.get(cell.id, 0) > 2 * LONG
