@@ -396,7 +396,7 @@ claims.show(
             ratio - 1
         )
         < 0.01,
-        "At Z = 10 both find the same subspace: all cosines are above "
+        "At Z = 10 both find the same subspace: the smallest cosine is above "
         "0.98.": cosines.min() > 0.98,
         "No column of its decoder is a principal direction (best match below "
         "0.98).": best.max() < 0.98,
