@@ -715,11 +715,11 @@ expected("04", digits, {"Z = 2: test -ELBO, nats per image": plane_terms["loss"]
 with torch.no_grad():
     plane_mu, plane_logvar = (t.cpu() for t in plane.encode(test_x))
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.7))
-plots.show_codes(plane_mu[:2000], digits.test_labels[:2000], ax=left)
+plots.show_codes(plane_mu[:1000], digits.test_labels[:1000], ax=left)
 left.set_title("Posterior means of test images")
-codes = plots.square_of_codes(2.5, 15).to(device)
+codes = plots.square_of_codes(2.5, 13).to(device)
 with torch.no_grad():
-    plots.show_images(plane.decode(codes).sigmoid(), 15, ax=right)
+    plots.show_images(plane.decode(codes).sigmoid(), 13, ax=right)
 right.set_title("Decoded codes from -2.5 to 2.5")
 plt.show()
 
@@ -1162,8 +1162,8 @@ for kind in ("AE", "VAE", "real"):
 rows = [key for key in drawn if key != ("AE", "prior")]
 rows = sorted(rows, key=lambda key: -table[key]["distance"])
 plots.show_images(
-    torch.cat([pictures[key][:12] for key in rows]),
-    12,
+    torch.cat([pictures[key][:8] for key in rows]),
+    8,
     row_labels=[" · ".join(key) for key in rows],
     title="The first draws from each density, the farthest from real digits first",
 )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from builder.notebook import LESSONS, ROOT, links
 
-SIZE_LIMIT = 600 * 1024
+SIZE_LIMIT = 700 * 1024
 WIDGET = "application/vnd.jupyter.widget-view+json"
 COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 BINDER_BADGE = "https://mybinder.org/badge_logo.svg"
