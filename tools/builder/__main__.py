@@ -59,7 +59,8 @@ def build(
         book, silent = _run_whole(lesson, table, path.parent, busy)
     if run_it:
         run.run_answers(book, path.parent)
-        run.draw_panels(book)
+        if not solved:  # a solved one has the learner's panels
+            run.draw_panels(book)
         run.number(book)
     publish.clean(book)
     book.metadata["vae_course"] = mark(book, stem)
