@@ -788,7 +788,7 @@ def _edges() -> dict[str, tuple]:
         "a decoder that is sure, logits of 200 (is something clamped?)": _special(
             logits=200.0
         ),
-        "logits of 0, one bit for each pixel": _special(logits=0.0),
+        "logits near 0, about one bit for each pixel": _special(logits=1e-3),
         "wide codes, logvar = 3 (is something clamped?)": _special(logvar=3.0),
         "very wide codes, logvar = 12 (is something clamped?)": _special(logvar=12.0),
         "narrow codes, logvar = -3 (is something clamped?)": _special(logvar=-3.0),

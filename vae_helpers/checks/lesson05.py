@@ -261,7 +261,7 @@ active = declare(
             "means that lie askew, of a variance just below the threshold": _near(1.02),
             "a threshold of 4": _codes(40, 5, 4.0),
             "a threshold of 0.001 (no floor under it, and nothing rounded)": (
-                torch.tensor([[0.0, 0.0, 1.0], [0.02, 0.08, 1.0], [0.04, 0.16, 1.0]]),
+                torch.tensor([[0.0, 0.0, 1.0], [0.02, 0.06, 1.0], [0.04, 0.12, 1.0]]),
                 torch.zeros(3, 3),
                 0.001,
             ),
@@ -359,7 +359,6 @@ kl_weight = declare(
             "a warm-up of one epoch of one step, at step 0": (0, 1, 1, 2.0),
             "a warm-up of one epoch of one step, at step 1": (1, 1, 1, 2.0),
             "a warm-up of two and a half epochs": (7, 4, 2.5, 2.0),
-            "a warm-up of a third of an epoch": (1, 10, 1 / 3, 2.0),
             "the sizes of a real run, 468 steps an epoch": (1000, 468, 10, 1.0),
             "the last step before the end of a real warm-up": (4679, 468, 10, 4),
         },
