@@ -134,6 +134,8 @@ def test_in_the_gate_a_claim_that_turned_or_has_no_record_stops_the_notebook(
     _claimed(False, LONGER=4)  # the record of long runs says the same
     with pytest.raises(claims.Turned, match="here it does not"):
         _claimed(False)
+    with pytest.raises(claims.Turned, match="here it does not"):  # it needs no images
+        _cell(CLAIMED, data=None, value=False, **TEN)
     with pytest.raises(claims.Turned, match="not recorded"):
         _cell("claims.show('99', data, {'Else.': True})", data=_data(True), **TEN)
 

@@ -78,7 +78,6 @@ def run_once(stem: str, source: str, seed: int, longer: int, target: Path) -> No
     for line in map(json.loads, lines):
         if line["source"] not in (source, "none"):
             raise SystemExit(f"asked for {source}, the lesson used {line['source']}")
-        run["source"] = line["source"]
         run["settings"] |= line["settings"]
         run[line["kind"]] |= line["values"]
     run["numbers"] = {n: float(f"{v:.5g}") for n, v in run["numbers"].items()}

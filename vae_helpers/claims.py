@@ -80,7 +80,7 @@ def show(
 
     Args:
         lesson: its number, such as "04".
-        data: the images in use; None in a lesson without images.
+        data: the images in use; None for claims that rest on no images.
         sentences: claim -> whether it holds in this run. None where this run cannot
             tell, for instance because a setting took a row out of the comparison.
 
@@ -92,15 +92,8 @@ def show(
             fails although it held in every recorded run on the same images.
     """
     settings = records.callers_settings()
-    memory = {
-        "lesson": lesson,
-        "name": data.name if data is not None else records.RECORDED,
-        "source": records.source_of(data),
-        "words": records.images_in_words(data),
-        "settings": settings,
-        "claims": {s: None if v is None else bool(v) for s, v in sentences.items()},
-    }
-    records.write("claims", lesson, memory["source"], settings, memory["claims"])
+    held = {s: None if v is None else bool(v) for s, v in sentences.items()}
+    memory = records.remember("claims", lesson, data, settings, held)
     panel = from_memory(memory)
     if os.environ.get("VAE_COURSE_STRICT") == "1":
         _insist(panel, memory)
@@ -132,7 +125,7 @@ def _insist(panel: Panel, memory: dict) -> None:
     alike = [
         run
         for run in records.runs(memory["lesson"])
-        if run.source == memory["source"]
+        if memory["source"] in (run.source, "none")
         and run.longer == memory["settings"].get("LONGER", 1)
     ]
     for claim in panel.claims:

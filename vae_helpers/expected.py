@@ -18,7 +18,7 @@ def measured(lesson: str, name: str, source: str) -> list[float]:
     return [
         run.numbers[name]
         for run in records.runs(lesson)
-        if run.source == source and run.longer == 1 and name in run.numbers
+        if source in (run.source, "none") and run.longer == 1 and name in run.numbers
     ]
 
 
@@ -110,7 +110,7 @@ def expected(
     Args:
         lesson: its number, such as "04".
         data: the images in use; the full data and the sample have different bands. None
-            in a lesson without images.
+            for numbers that rest on no images.
         numbers: name, with its unit, -> value.
 
     Returns:
@@ -123,15 +123,8 @@ def expected(
             outside its band or has none.
     """
     settings = records.callers_settings()
-    memory = {
-        "lesson": lesson,
-        "name": data.name if data is not None else records.RECORDED,
-        "source": records.source_of(data),
-        "words": records.images_in_words(data),
-        "settings": settings,
-        "numbers": {name: float(value) for name, value in numbers.items()},
-    }
-    records.write("numbers", lesson, memory["source"], settings, memory["numbers"])
+    found = {name: float(value) for name, value in numbers.items()}
+    memory = records.remember("numbers", lesson, data, settings, found)
     panel = from_memory(memory)
     known = all(low is not None for _, _, low, _ in panel.rows)
     if os.environ.get("VAE_COURSE_STRICT") == "1" and not (panel.inside and known):

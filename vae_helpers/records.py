@@ -28,7 +28,7 @@ class Run:
     """One run of a lesson.
 
     Attributes:
-        source: "full" or "sample"; "none" for a lesson without images.
+        source: "full" or "sample", the images in use.
         seed: the lesson's SEED.
         longer: how many times as long every training was.
         settings: name in capitals -> value, as far as a panel could see it.
@@ -62,7 +62,7 @@ def runs(lesson: str) -> list[Run]:
 
 
 def source_of(data: ImageData | None) -> str:
-    """ "full", "sample", or "none" where a lesson has no images."""
+    """ "full", "sample", or "none" for a panel that rests on no images."""
     return "none" if data is None else "full" if data.is_full else "sample"
 
 
@@ -103,7 +103,7 @@ def callers_settings() -> dict:
 def other_settings(lesson: str, source: str, here: dict) -> list[str]:
     """Settings in which this run differs from the recorded ones, in words."""
     for run in runs(lesson):
-        if run.source == source and run.longer == here.get("LONGER", 1):
+        if source in (run.source, "none") and run.longer == here.get("LONGER", 1):
             return [
                 f"{name} = {run.settings[name]} (here {value})"
                 for name, value in here.items()
@@ -112,17 +112,20 @@ def other_settings(lesson: str, source: str, here: dict) -> list[str]:
     return []
 
 
-def write(kind: str, lesson: str, source: str, settings: dict, values: dict) -> None:
-    """Add what a panel saw to the file in VAE_COURSE_RECORD, if there is one."""
-    path = os.environ.get("VAE_COURSE_RECORD")
-    if not path:
-        return
-    line = {
-        "kind": kind,
+def remember(
+    kind: str, lesson: str, data: ImageData | None, settings: dict, values: dict
+) -> dict:
+    """What a panel is made from; also added to the file in VAE_COURSE_RECORD, if any."""
+    memory = {
         "lesson": lesson,
-        "source": source,
+        "name": data.name if data is not None else RECORDED,
+        "source": source_of(data),
+        "words": images_in_words(data),
         "settings": settings,
-        "values": values,
+        kind: values,
     }
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    if path := os.environ.get("VAE_COURSE_RECORD"):
+        line = {key: memory[key] for key in ("lesson", "source", "settings")}
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, **line, "values": values}) + "\n")
+    return memory
