@@ -164,6 +164,13 @@ def test_the_builder_draws_panels_anew_when_only_the_record_changed():
     assert "in 3 of 4" in book.cells[1].outputs[0].data["text/html"]
 
 
+def test_a_panel_keeps_its_order_in_a_file_that_sorts_keys():
+    panel = claims.show("04", None, {"Zebras win.": True, "Apes win.": True})
+    saved = json.loads(json.dumps(panel.memory, sort_keys=True))
+    assert repr(claims.from_memory(saved)) == repr(panel)
+    assert repr(panel).index("Zebras") < repr(panel).index("Apes")
+
+
 # --- the records of the course -----------------------------------------------------------
 
 

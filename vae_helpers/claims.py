@@ -104,7 +104,7 @@ def from_memory(memory: dict) -> Panel:
     """The panel of some claims, with the record as it is now."""
     lesson, recorded = memory["lesson"], records.runs(memory["lesson"])
     claims = []
-    for sentence, here in memory["claims"].items():
+    for sentence, here in memory["claims"]:
         told = {str(run): run.claims.get(sentence) for run in recorded}
         held = [name for name, value in told.items() if value is True]
         failed = [name for name, value in told.items() if value is False]

@@ -135,7 +135,7 @@ def expected(
 def from_memory(memory: dict) -> Panel:
     """The panel of some numbers, with the bands as they are now."""
     rows = []
-    for name, value in memory["numbers"].items():
+    for name, value in memory["numbers"]:
         values = measured(memory["lesson"], name, memory["source"])
         low, high = band(values) if values else (None, None)
         rows.append((name, value, low, high))

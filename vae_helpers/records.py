@@ -122,7 +122,7 @@ def remember(
         "source": source_of(data),
         "words": images_in_words(data),
         "settings": settings,
-        kind: values,
+        kind: [[name, value] for name, value in values.items()],  # a file sorts keys
     }
     if path := os.environ.get("VAE_COURSE_RECORD"):
         line = {key: memory[key] for key in ("lesson", "source", "settings")}
