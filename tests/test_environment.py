@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -42,6 +43,27 @@ def test_conda_and_pip_ask_for_the_same():
     assert {n: b for n, b in found.items() if n not in ONLY_CONDA} == wanted
     assert found["python"] == project["requires-python"]
     assert listed["channels"] == ["conda-forge", "nodefaults"] and not pips
+
+
+HELPERS_ALONE = """
+import importlib, sys
+WITHOUT = "torchvision jupyterlab ipywidgets mlxtend skimage sklearn pywt scipy IPython"
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in WITHOUT.split():
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+for name in sys.argv[1:]:
+    importlib.import_module("vae_helpers." + name)
+"""
+
+
+def test_the_helpers_alone_need_what_the_readme_says():
+    names = {p.stem for p in (ROOT / "vae_helpers").glob("*.py")} - {"__init__"}
+    some = sorted(names - {"anomaly", "widgets"})
+    line = [sys.executable, "-c", HELPERS_ALONE, *some]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-800:]
 
 
 def test_binder_has_what_the_lessons_need_within_the_bounds():

@@ -104,6 +104,13 @@ def double_sigmoid(x, mu, logvar, eps, decode):
     return error, scores_helpers(x, mu, logvar, eps, lambda z: decode(z).sigmoid())[1]
 
 
+def by_hand_nats(x, mu, logvar, eps, decode):
+    error, _ = scores_helpers(x, mu, logvar, eps, decode)
+    p = decode(mu + torch.exp(0.5 * logvar) * eps).sigmoid()
+    nats = -(x * p.log() + (1 - x) * (1 - p).log()).sum((1, 2, 3))
+    return error, nats + distributions.kl_to_standard_normal(mu, logvar)
+
+
 def threshold_quantile(validation, test, strange, rate):
     return torch.quantile(validation, 1 - rate)
 
@@ -154,6 +161,7 @@ EXERCISES = {
         "check": check.two_scores,
         "right": [(scores_helpers,), (scores_rows,)],
         "wrong": [
+            ((by_hand_nats,), "inf or NaN"),
             ((error_as(lambda e, *a: -e),), "squared error has the wrong sign"),
             (
                 (

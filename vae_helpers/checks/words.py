@@ -58,6 +58,11 @@ def difference(
         f"The values differ on {len(bad)} of {tried} inputs, and in none of the usual "
         "ways. Work this one by hand and compare:"
     )
+    if not edge and not _finite(found[name]) and _finite(wanted[name]):
+        head = (
+            "You get inf or NaN where a number is right. Is the logarithm of 0 taken (a "
+            "sigmoid rounds to 0 or 1 for sure logits), or does an exponential overflow?"
+        )
     yours, right = pair(found[name], wanted[name])
     label = "" if name == "result" else f" {name}"
     return (
@@ -71,6 +76,10 @@ def _plainest(bad: Sequence[tuple]) -> tuple:
     if bad[0][0].edge:
         return bad[0]
     return min(bad, key=lambda each: _size(each[0].arguments))
+
+
+def _finite(value) -> bool:
+    return not isinstance(value, torch.Tensor) or bool(value.isfinite().all())
 
 
 def _fine(each: tuple, names: Sequence[str], tol: float) -> bool:
