@@ -90,10 +90,12 @@ def helpers_digest(stem: str) -> str:
 
 def panels_digest(stem: str) -> str:
     """Changes when the record behind a lesson's panels changes, or how they look."""
-    path = RECORDS / f"{stem[:2]}.json"
-    record = path.read_text(encoding="utf-8") if path.exists() else ""
+    source = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
+    # A review shows claims of other lessons.
+    which = "*.json" if "claims.review(" in source else f"{stem[:2]}.json"
+    shown = [p.read_text(encoding="utf-8") for p in sorted(RECORDS.glob(which))]
     code = _digest_of([ROOT / "vae_helpers" / f"{name}.py" for name in PANELS])
-    return digest([record, code])
+    return digest([*shown, code])
 
 
 def record_digest(stem: str) -> str:
