@@ -286,6 +286,10 @@ training.fit(model, x)
         ("plots.panels(2)", "plots.panels(2, sharey=True)"),
         ("training.fit(model, x)", "training.fit(model, x)  # a comment"),
         ("training.fit(model, x)", "print(f'{total}')\ntraining.fit(model, x)"),
+        (
+            "training.fit(model, x)",
+            "training.fit(model, x)\nclaims.review(('04', 'A'))",
+        ),
     ],
 )
 def test_drawing_printing_and_words_leave_a_record_as_it_is(old, new):
