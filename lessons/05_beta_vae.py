@@ -620,10 +620,10 @@ for beta in TUNED_BETAS:
     print(f"beta {beta:<9g}{cells}{RATES[losses.index(min(losses))]:g}")
 
 # %% [markdown]
-# `PEAK_RATE` in the settings is the one rate that we take for all prices: 0.01. The rate of
-# lesson 01, 0.003, was tuned for longer trainings; here it would leave every model
-# unfinished, and the comparison would be one of speeds. Where the best of the row is another rate, the
-# difference in nats says what our one rate costs.
+# `PEAK_RATE` in the settings is the one rate that we take for all prices: 0.01. Lesson 01
+# took 0.003 for longer trainings; compare its column with ours. A model that is left
+# unfinished would make the comparison one of speeds. Where the best of a row is another
+# rate, the difference in nats says what our one rate costs.
 #
 # **Predict** the shape of the curve and the best $\beta$.
 
@@ -757,16 +757,12 @@ plt.show()
 
 # %%
 inside = [low < slope < high for (low, high), slope in secants.items()]
-rates_fall = [middle[low]["rate"] > middle[high]["rate"] for low, high in neighbours]
 usual = {0.25, 1.0, 4.0, 12.0, 32.0} == set(BETAS)
 claims.show(
     "05",
     digits,
     {
         "Each secant lies between its two betas.": all(inside) if inside else None,
-        "Every step to a larger beta shortens the message.": all(rates_fall)
-        if rates_fall
-        else None,
         "Of these betas, 1 has the lowest unweighted test -ELBO.": best == 1
         if usual
         else None,
@@ -1264,7 +1260,8 @@ sprite_x = data.to_unit_interval(shapes.images).to(device)
 order = torch.randperm(
     len(shapes.images), generator=torch.Generator().manual_seed(SEED)
 )
-plots.show_images(shapes.images[order[:24]], 12)
+framed = F.pad(shapes.images[order[:24]], (1, 1, 1, 1), value=128)
+plots.show_images(framed, 12, title="24 sprites: shape, scale, x and y")
 print(
     dict(zip(shapes.names, shapes.sizes, strict=True)), len(shapes.images), "pictures"
 )
@@ -1458,7 +1455,7 @@ def readable(codes, factors, order):
     learn, ask = order[: len(order) // 2], order[len(order) // 2 :]
     shares = []
     for factor in factors.T:
-        forest = ExtraTreesClassifier(50, random_state=0)
+        forest = ExtraTreesClassifier(20, random_state=0)
         forest.fit(codes[learn].numpy(), factor[learn].numpy())
         shares.append(forest.score(codes[ask].numpy(), factor[ask].numpy()))
     return torch.tensor(shares)
@@ -1496,7 +1493,9 @@ plt.show()
 # Left to right: separated, told by one latent, told by all together. The gaps lie near the
 # floor; what the code knows does not. The scale is the best example: with hardly any gap it is read from
 # the whole code of almost every unseen picture. The gap measures separation, not information.
-# (The third panel counts exact hits out of 3, 4, 12 and 12 values, so its factors are not equally hard.)
+# (The third panel counts exact hits out of 3, 4, 12 and 12 values, so its factors are not
+# equally hard. The shape may fall below guessing: every combination exists once, so a
+# picture in the other half with the same place and scale has another shape.)
 #
 # Now the seeds. Beside them stand the rotated codes.
 
@@ -1556,21 +1555,17 @@ expected("05", digits, found)
 # %%
 scale_read = [of_beta["whole code, read", beta][1] for beta in SPRITE_BETAS]
 scale_gap = [of_beta["gap", beta][1] for beta in SPRITE_BETAS]
-four, six = (torch.tensor(turned[width]).mean() for width in (4, wide))
 claims.show(
     "05",
     None,
     {
-        "At every beta the scale is read from the whole code of at least 85 % of unseen "
-        "pictures, though its gap is below a third (medians).": min(scale_read) > 0.85
+        "At every beta the scale is read from the whole code of at least 85 % of "
+        "unseen pictures, though its gap is below a third (medians).": min(scale_read) > 0.85
         and max(scale_gap) < 1 / 3,
         "No model has a mean gap above 0.3, where a perfect code has 1.": max(
             scores.values()
         )
         < 0.3,
-        "Rotated codes score less on average with more latents.": six < four
-        if wide > 4
-        else None,
     },
 )
 
@@ -1605,7 +1600,8 @@ def traverse(z, latent, positions):
 
 
 # %%
-chosen = sprite_models[SPRITE_BETAS[len(SPRITE_BETAS) // 2], SEED]
+key = SPRITE_BETAS[len(SPRITE_BETAS) // 2], SEED
+chosen = sprite_models[key]
 with torch.no_grad():
     sprite_mu, sprite_logvar = chosen.encode(sprite_x)
 sprite_price = kl_per_dimension(sprite_mu, sprite_logvar).cpu()
@@ -1622,14 +1618,17 @@ for latent in ranked.tolist():
         codes = traverse(sprite_mu[centre], latent, positions)
         strip = chosen.decode(codes).sigmoid()
     state = "" if is_active[latent] else ", inactive"
-    names.append(f"{sprite_price[latent]:.2f} nats{state}")
+    share, factor = shares_told[key][:, latent].max(0)
+    tells = f"{shapes.names[factor]} {share:.0%}"
+    names.append(f"{sprite_price[latent]:.2f} nats, {tells}{state}")
     strips.append(strip if is_active[latent] else 0.4 * strip)  # greyed out
 columns = [f"{p:+.1f}" for p in positions.tolist()]
 labels = {"row_labels": names, "column_labels": columns}
 plots.show_images(torch.cat(strips), 9, **labels)
 
 # %% [markdown]
-# One row for each latent, the dearest at the top, from $-2$ to $2$. **Ask of each row** what
+# One row for each latent, the dearest at the top, from $-2$ to $2$, with the factor of
+# which it tells most, as a share of that factor's entropy. **Ask of each row** what
 # changes: place, size, shape, or several at once. Where a row changes several, the code
 # mixes factors; where the figure fades out here and in there, the decoder has not learned to
 # move it. An inactive latent, if there is one, is
@@ -1718,25 +1717,30 @@ shorter = [
     for beta in RANGE_BETAS
     for big, small in zip(in_order, in_order[1:], strict=False)
 ]
-few, one_nat = "250 of these digits", RANGE_BETAS and min(RANGE_BETAS) == 1
+asked = RANGE_BETAS == (1.0, 4.0)
+if asked:
+    large, middling = (
+        {beta: rates[name, beta]["rate"] for beta in RANGE_BETAS}
+        for name in in_order[:2]
+    )
+    same_share = abs(large[4.0] - middling[1.0])
+    same_beta = min(large[beta] - middling[beta] for beta in RANGE_BETAS)
 claims.show(
     "05",
     digits,
     {
         "The same digits in fewer pixels get a shorter message, at beta 1 and at beta "
-        "4.": all(shorter) if one_nat and len(RANGE_BETAS) == 2 else None,
-        "Few training images alone do not switch the code off: with 250 digits it "
-        "keeps more than 1 nat at beta 4.": rates[few, 4.0]["rate"] > 1
-        if 4.0 in RANGE_BETAS
-        else None,
+        "4.": all(shorter) if asked else None,
+        "At equal beta Z / D (beta 4 with 28 x 28, beta 1 with 14 x 14 pixels) the rates "
+        "are closer than at equal beta.": same_share < same_beta if asked else None,
     },
 )
 
 # %% [markdown]
 # Small pictures have little distortion to save: a nat of message seldom saves four nats there,
-# so it is not bought. The column $\beta Z / D$ is an attempt to make data sets comparable. It
-# counts pixels, not what is in them, and pixels that repeat their neighbours save little by
-# themselves: compare rows with similar values.
+# so it is not bought. Few training *images* are another matter: see the rows with 250 digits.
+# $\beta Z / D$ brings the sizes closer together. It does not make data sets equal: it counts
+# pixels, not what is in them.
 #
 # Reductions hide in the same column. A program that takes the mean over pixels and the mean
 # over latents *is* a program with $\beta = D/Z$. **Report $\beta$ with sums, and $\beta Z / D$
