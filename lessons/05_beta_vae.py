@@ -1058,8 +1058,8 @@ plt.show()
 # %% [markdown]
 # Read the table from the top. At the high rate few of the 20 latents pay, and the pictures
 # are poor. Step 1: with $\beta = 0$ the distortion falls, so the KL is involved; but *involved* is not
-# *the cause*. The **warm-up of the KL** treats it and sometimes wins much, sometimes nothing:
-# look at its three dots. **Free bits** need a second look: up to 0.1 nats a latent costs
+# *the cause*. The **warm-up of the KL** treats it, and what it wins differs from seed to
+# seed: look at its three dots. **Free bits** need a second look: up to 0.1 nats a latent costs
 # nothing, so there is no reason to go below, and *paying* jumps up whether or not the decoder
 # listens. *Moving* can be bought in the same way: a mean may wander within what is free.
 # Distortion and ELBO cannot. **A count of active latents can be bought**, and it ranks no
@@ -1212,8 +1212,8 @@ claims.show(
 
 # %% [markdown]
 # With $\sigma_x = 2$ the linear optimum itself says next to nothing, and with 1 it affords a
-# short message. No training of a linear VAE can do better there, and our network reaches
-# the same $-$ELBO. This is the exact case again: step 6 is $\beta$ in disguise. With a
+# short message. No training of a linear VAE can do better there, and our network comes
+# within a few nats of it. This is the exact case again: step 6 is $\beta$ in disguise. With a
 # $\sigma_x$ near the errors that are really made the code returns. A learned $\sigma_x$ finds
 # that place by itself, and there the network has something to gain over the linear model.
 
@@ -1490,9 +1490,9 @@ axes[2].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Left to right: separated, told by one latent, told by all together. The gaps lie near the
-# floor; what the code knows does not. The scale is the best example: with hardly any gap it is read from
-# the whole code of almost every unseen picture. The gap measures separation, not information.
+# Left to right: separated, told by one latent, told by all together. Look at the scale: its
+# gap is small, and yet it is read from the whole code of nearly every unseen picture.
+# **The gap measures separation, not information.**
 # (The third panel counts exact hits out of 3, 4, 12 and 12 values, so its factors are not
 # equally hard. The shape may fall below guessing: every combination exists once, so a
 # picture in the other half with the same place and scale has another shape.)
@@ -1560,7 +1560,8 @@ claims.show(
     None,
     {
         "At every beta the scale is read from the whole code of at least 85 % of "
-        "unseen pictures, though its gap is below a third (medians).": min(scale_read) > 0.85
+        "unseen pictures, though its gap is below a third (medians).": min(scale_read)
+        > 0.85
         and max(scale_gap) < 1 / 3,
         "No model has a mean gap above 0.3, where a perfect code has 1.": max(
             scores.values()
