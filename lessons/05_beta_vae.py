@@ -1197,9 +1197,9 @@ claims.show(
     "05",
     digits,
     {
-        "At sigma 2 and 1 the trained network ends within 3 nats of the best linear "
+        "At sigma 2 and 1 the trained network ends within 5 nats of the best linear "
         "VAE: the weight, not the training, is what empties the code.": all(
-            abs(exact[s][0] - reached[s][0]) < 3 for s in (2.0, 1.0)
+            abs(exact[s][0] - reached[s][0]) < 5 for s in (2.0, 1.0)
         ),
         "The learned sigma has a lower test -ELBO than each fixed one, for the linear "
         "VAE and for the network, by more than 20 nats.": exact[None][0] + 20
