@@ -312,15 +312,16 @@ for beta in (0.25, 1, 2, 4, 8, 16):
 # %% [markdown]
 # ## The exact curve
 #
-# Now six axes with the variances 8, 4, 2, 1, 0.5 and 0.25, and the water. The axis is
-# logarithmic: the part of a bar above the water, halved, is the rate of that axis, and the
-# part below stays as error.
+# Now six axes with the variances 8, 4, 2, 1, 0.5 and 0.25, and the water. Heights are
+# logarithmic: the part of a bar above the water, as a natural logarithm and halved, is the
+# rate of that axis in nats, and what lies below the water stays as error.
 
 # %%
 values = torch.tensor([8.0, 4.0, 2.0, 1.0, 0.5, 0.25], dtype=torch.float64)
 VARIANCE = 0.2  # sigma_x^2 of the linear decoder, fixed
 WATERS = (1.0, 4.0, 8.0, 32.0)  # four betas to look at
-figure, axes = plt.subplots(1, len(WATERS), figsize=(10, 2.9), sharey=True)
+shape = {"figsize": (10, 2.9), "sharey": True, "squeeze": False}
+figure, ((*axes,),) = plt.subplots(1, len(WATERS), **shape)
 for ax, beta in zip(axes, WATERS, strict=True):
     level, bottom = beta * VARIANCE, 0.1
     over = values.clamp_min(level) - level
@@ -625,7 +626,8 @@ for beta in TUNED_BETAS:
 # unfinished would make the comparison one of speeds. Where the best of a row is another
 # rate, the difference in nats says what our one rate costs.
 #
-# **Predict** the shape of the curve and the best $\beta$.
+# **Predict** the shape of the curve and the best $\beta$. In the table *moving* counts latents
+# by the variance of their means (above 0.01), *paying* those that cost more than 0.05 nats.
 
 # %%
 sweep = {}
@@ -653,8 +655,7 @@ for beta in BETAS:
 print(f"lowest unweighted test -ELBO: beta = {best:g}")
 
 # %% [markdown]
-# *Moving* counts latents by the variance of their means (above 0.01), *paying* those that
-# cost more than 0.05 nats.
+# These are the numbers of the curve. Are they what others got?
 
 
 # %%
@@ -1420,7 +1421,7 @@ assert same, f"expected the gaps of mutual_information_gap, got {ours}"
 # (Mean over the rotations and standard deviation.) So 1 is perfect, 0 is nothing, and a
 # rotated code, **which knows everything and separates
 # nothing, still gets a score above 0**, within a wide range. A score means something only
-# beside that of rotated codes of the same width: "rotated" is the sign at which mixing by chance stands.
+# beside those of rotated codes of the same width: they show where mixing by chance stands.
 #
 # ### Five seeds, three betas
 #
