@@ -778,7 +778,7 @@ x = test_x[:8]
 first = [sweep[beta, SEED] for beta in BETAS]
 rows = torch.cat([x, *(model.reconstruct(x) for model in first)])
 torch.manual_seed(SEED)
-draws = torch.cat([torch.zeros_like(x), *(model.sample(len(x)) for model in first)])
+draws = torch.cat([torch.ones_like(x), *(model.sample(len(x)) for model in first)])
 figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2))
 names = [f"beta {beta:g}" for beta in BETAS]
 plots.show_images(rows, len(x), row_labels=["image", *names], ax=left)
