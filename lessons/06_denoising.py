@@ -502,8 +502,8 @@ def blur(images, width):
 # **Median** of a square of pixels; **blur** with a Gaussian. The other three work picture
 # by picture. **Total variation** looks for the image with the smallest sum of steps that
 # stays close to the noisy one; **wavelet** shrinks small coefficients, for several shifted
-# copies of the image, and averages the results (cycle spinning, which removes most of the
-# blocks that a single pass leaves); **non-local means** averages pixels whose surroundings
+# copies of the image, and averages the results (cycle spinning), so that they do not hang
+# on where the blocks of one pass lie; **non-local means** averages pixels whose surroundings
 # look alike.
 
 
@@ -542,11 +542,11 @@ def non_local_means(images, strength):
 
 
 # %% [markdown]
-# Every rival gets its best form, and every method the same help:
+# A rival deserves all the help that we know of, and every method the same help:
 #
 # - **What is known stays.** Under masking a bright pixel is exact, and under salt and pepper
 #   every grey one is. Whatever a method answers there, we put the noisy pixel back. Its
-#   error becomes 0, so this can only raise a PSNR. We do it for all methods, ours included.
+#   error becomes 0, so this cannot lower a PSNR. We do it for all methods, ours included.
 # - **Tuned by one rule.** Each filter is tuned for each kind of noise, on the noisy image
 #   and on the *centred* one, $(y-b)/a$, which undoes what the noise does on average: the
 #   mean of a noisy pixel is $a x + b$ (the values are in the table of the next section).
@@ -565,10 +565,10 @@ def keep_known(restored, y, kind):
 
 # %%
 CANDIDATES = {
-    median: [3, 5],
+    median: [3, 5, 7],
     blur: [0.5, 0.75, 1.0, 1.25, 1.5],
     total_variation: [0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5],
-    wavelet: [0.2, 0.35, 0.5, 0.7, 1.0],
+    wavelet: [0.35, 0.5, 0.7, 1.0, 1.5],
     non_local_means: [0.2, 0.4, 0.6, 1.0, 1.5],
 }
 SHIFTS = 4  # shifts of the wavelets in each direction: 0, 1, 2 and 3 pixels
@@ -877,8 +877,8 @@ for kind in ("salt and pepper", "masking"):
 # Is this still a bound? Yes. The ELBO is a lower bound for *any* distribution over $z$ in
 # the place of $q$, and $q_\phi(z \mid y)$ is one. It stays a bound after the mean over
 # $y$. The gap is $\mathrm{KL}(q_\phi(z \mid y)\,\Vert\,p_\theta(z \mid x))$, averaged over
-# $y$. At its best it stays larger than for a VAE that sees $x$, because one
-# $q_\phi(z \mid y)$ has to serve all $x$ that may lie behind $y$.
+# $y$. With the best $q$ of a family it is at least that of a VAE whose $q$ sees $x$,
+# because one $q_\phi(z \mid y)$ has to serve all $x$ that may lie behind $y$.
 
 
 # %% tags=["definition"]
@@ -961,8 +961,8 @@ axes[0].invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# Each bar is three standard errors to either side, and the dashed line is the best linear
-# filter. To say who wins, we compare two methods **image by image**. Digit and noise are
+# Each bar is three standard errors to either side, the dashed line is the best linear
+# filter, and the two networks are orange. To say who wins, we compare two methods **image by image**. Digit and noise are
 # the same for both, so what makes an image hard for both drops out of the difference. We
 # speak of a win when the mean difference is more than three of its standard errors away
 # from 0; otherwise we cannot tell. These errors are for other test images and other noise.
@@ -1090,17 +1090,20 @@ claims.show(
     "06",
     digits,
     {
-        "In PSNR the autoencoder is above the best linear filter, for each of the three "
-        "noises.": all(above(scores[k, ours], scores[k, bar_of_all]) for k in CORRUPT),
+        "In PSNR the autoencoder is above the best linear filter, for each of the "
+        "three noises.": all(
+            above(scores[k, ours], scores[k, bar_of_all]) for k in CORRUPT
+        ),
         "The best linear filter is above every classical filter, for each of the "
         "three.": all(
             above(scores[k, bar_of_all], scores[k, m]) for k in CORRUPT for m in FILTERS
         ),
-        "Setting faint values to 0 moves no mean PSNR by more than 0.1 dB, and lifts the "
-        "autoencoder's SSIM by more than 0.02 for each noise.": abs(moved[most]) < 0.1
+        "Setting faint values to 0 moves no mean PSNR by more than 0.1 dB, and lifts "
+        "the autoencoder's SSIM by more than 0.02 for each noise.": abs(moved[most])
+        < 0.1
         and all(similar[k, ours][1] - similar[k, ours][0] > 0.02 for k in CORRUPT),
-        "Under masking it turns an order round: in SSIM the blur is above the autoencoder "
-        "before and below it after.": bool(
+        "Under masking it turns an order round: in SSIM the blur is above the "
+        "autoencoder before and below it after.": bool(
             (similar["masking", "blur"][0] > similar["masking", ours][0])
             and (similar["masking", "blur"][1] < similar["masking", ours][1])
         ),
@@ -1150,11 +1153,10 @@ print(verdict("The mean of draws", "the mean code", many, mean_code, "PSNR, dB")
 
 # %% [markdown]
 # Do the draws vary as much as the truth allows? There is a rule. Given $y$, a draw from
-# $p(x \mid y)$ and the true image are two independent draws from the same distribution,
-# and two independent numbers $u$ and $w$ with one mean and one variance have
-# $\mathbb E (u - w)^2 = 2\,\mathrm{Var}(u)$. So the squared error of a draw is on average
-# twice that of the posterior mean, 3 dB more, and a mean of $n$ draws has $1 + 1/n$ of the
-# latter.
+# $p(x \mid y)$ and the true image are two independent draws from the same distribution, and
+# the difference of two such numbers has twice the variance of one. So the squared error of
+# a draw is on average twice that of the posterior mean, 3 dB more, and a mean of $n$ draws
+# has $1 + 1/n$ of the latter.
 #
 # Our draws so far are no samples of images: each is the decoder's *mean* for a drawn code.
 # A sample draws the pixels, too, black or white with the decoder's probabilities. We hold
@@ -1462,7 +1464,8 @@ def learned_score(model, y, sigma):
 
 # %% [markdown]
 # Two numbers compare the fields: the cosine of the angle between them, all arrows taken
-# as one long vector, and the length of their difference in units of the exact field.
+# as one long vector, and the length of their difference in units of the exact field. And
+# one denoiser without training, a straight line, is there to be compared with.
 
 
 # %% tags=["definition"]
@@ -1542,8 +1545,8 @@ expected("06", digits, {"plane: cosine of learned and exact score": near[0]})
 #
 # If the arrows are the slope of a log-density, we can draw new points with them: start
 # anywhere, take small steps along the arrow, and add a little noise at each. With steps of
-# size $s$ and noise of variance $2 s$ such a walk (Langevin's) forgets its start and ends,
-# for small $s$, with points from $p_\sigma$. **Predict**: what happens without the noise?
+# size $s$ and noise of variance $2 s$ such a walk (Langevin's) forgets its start and, after
+# many small steps, ends with points from $p_\sigma$. **Predict**: what happens without the noise?
 
 
 # %% tags=["definition"]
@@ -1599,9 +1602,9 @@ claims.show(
         "linear denoiser's.": there["network"] < there["linear denoiser"] / 2,
         "Far outside, the arrows of a constant answer have a higher cosine than the "
         "network's.": far["mean of the points"] > far["network"],
-        "Along the learned arrows, with noise, points from anywhere end with the shares of "
-        "the noisy data (within 0.05) and their spread (within a tenth).": off < 0.05
-        and abs(wider - 1) < 0.1,
+        "Along the learned arrows, with noise, points from anywhere in the square end "
+        "with the shares of the noisy data (within 0.05) and their spread (within a "
+        "tenth).": off < 0.05 and abs(wider - 1) < 0.1,
         "Without noise their spread is smaller than that of the noisy data.": spreads[
             "walk without noise"
         ]
@@ -1610,9 +1613,10 @@ claims.show(
 )
 
 # %% [markdown]
-# So the walk makes new points from a network that never saw a density. This is the bridge to diffusion models. They train one denoiser for all
-# noise levels, as we did above, and walk with less and less noise to a new image: strong
-# noise covers the empty places, and weak noise gives the details.
+# So the walk makes new points from a network that never saw a density. This is the bridge
+# to diffusion models. They train one denoiser for all noise levels, as we did above, and
+# walk with less and less noise to a new image: strong noise covers the empty places, and
+# weak noise gives the details.
 #
 # ## Play with it
 #
@@ -1826,10 +1830,10 @@ claims.show(
         "the clean one.": above(other + 1.5, right),
         "There the same noisy image as target ends less than 1.5 dB above doing "
         "nothing.": above(nothing + 1.5, same),
-        "With that wrong target the narrow network still denoises: more than 3 dB above "
-        "doing nothing.": above(narrow, nothing + 3),
-        "Noise drawn once: better than fresh noise on the stored images, worse on the same "
-        "digits with new noise and on test images.": above(*stored)
+        "With that wrong target the narrow network still denoises: more than 3 dB "
+        "above doing nothing.": above(narrow, nothing + 3),
+        "Noise drawn once: better than fresh noise on the stored images, worse on the "
+        "same digits with new noise and on test images.": above(*stored)
         and above(*renewed[::-1])
         and above(*unseen[::-1]),
     },
