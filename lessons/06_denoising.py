@@ -1083,11 +1083,10 @@ print(f"largest change of a PSNR: {moved[most]:+.2f} dB ({most[1]}, {most[0]})")
 # 0. The line under the figure says how little this moves the PSNR.
 
 # %%
-ours, bar_of_all, winners = "denoising autoencoder", "best linear filter", {}
+ours, bar_of_all = "denoising autoencoder", "best linear filter"
 for kind in CORRUPT:
     in_psnr = max(METHODS, key=lambda m: scores[kind, m].mean())
     in_ssim = max(METHODS, key=lambda m: similar[kind, m][1])
-    winners[kind] = in_psnr, in_ssim
     print(f"{kind:16} best PSNR: {in_psnr}; best SSIM without faint values: {in_ssim}")
 
 # %% [markdown]
@@ -1098,13 +1097,11 @@ claims.show(
     "06",
     digits,
     {
-        "In PSNR the autoencoder is above the best linear filter, for each of the "
-        "three noises.": all(
-            above(scores[k, ours], scores[k, bar_of_all]) for k in CORRUPT
-        ),
-        "The best linear filter is above every classical filter, for each of the "
-        "three.": all(
-            above(scores[k, bar_of_all], scores[k, m]) for k in CORRUPT for m in FILTERS
+        "In PSNR, for each of the three noises, the autoencoder is above the best "
+        "linear filter, and that is above every classical filter.": all(
+            above(scores[k, ours], scores[k, bar_of_all])
+            and all(above(scores[k, bar_of_all], scores[k, m]) for m in FILTERS)
+            for k in CORRUPT
         ),
         "Setting faint values to 0 moves no mean PSNR by more than 0.1 dB, and lifts "
         "the autoencoder's SSIM by more than 0.02 for each noise.": abs(moved[most])
@@ -1115,8 +1112,6 @@ claims.show(
             (similar["masking", "blur"][0] > similar["masking", ours][0])
             and (similar["masking", "blur"][1] < similar["masking", ours][1])
         ),
-        "Also without faint values the best in SSIM is not the best in PSNR for at least "
-        "one noise.": any(in_psnr != in_ssim for in_psnr, in_ssim in winners.values()),
     },
 )
 
@@ -1209,11 +1204,10 @@ claims.show(
     "06",
     digits,
     {
-        "In PSNR the mean of the decoded draws is above one draw.": above(many, one),
-        "With drawn codes alone a draw loses less against the mean than the rule for "
-        "p(x | y) says.": excess["codes drawn"] < rule,
-        "With drawn codes and pixels a draw loses more than the rule for p(x | y) "
-        "says.": excess["pixels too"] > rule,
+        "Against the rule for p(x | y) a draw loses less with drawn codes alone, and "
+        "more with drawn codes and pixels.": excess["codes drawn"]
+        < rule
+        < excess["pixels too"],
     },
 )
 
@@ -1329,11 +1323,6 @@ claims.show(
     {
         "At the weakest noise the network trained at strong noise is worse than doing "
         "nothing.": above(low["do nothing, clip"], low[at_sigma]),
-        "Each specialist loses to the other at the far end: the one for strong noise at "
-        "the weakest, the one for weak noise at the strongest.": above(
-            low[at_weak], low[at_sigma]
-        )
-        and above(high[at_sigma], high[at_weak]),
         "At weak noise three times the steps gain more than four times the "
         "code.": above(long, wide),
         "On the full data, after 4,800 steps, the network with the narrow code is "
@@ -1345,8 +1334,8 @@ claims.show(
 
 # %% [markdown]
 # So before you blame the model, train longer, and see whether the curve still rises. The
-# network for all levels is never told $\sigma$, shares its weights among the levels, and its squared
-# error counts the noisiest images most. Measure a denoiser at the levels where it will be
+# network for all levels is never told $\sigma$, shares its weights among the levels, and
+# its squared error counts the noisiest images most. Measure a denoiser at the levels where it will be
 # used, beside doing nothing and a linear filter.
 #
 # ## What has it learned? The slope of a density
@@ -1619,10 +1608,6 @@ claims.show(
         "Along the learned arrows, with noise, points from anywhere in the square end "
         "with the shares of the noisy data (within 0.05) and their spread (within a "
         "tenth).": off < 0.05 and abs(wider - 1) < 0.1,
-        "Walked without noise, they end with a smaller spread than the noisy data.": spreads[
-            "walk without noise"
-        ]
-        < spreads["noisy data"],
     },
 )
 
@@ -1842,9 +1827,8 @@ claims.show(
     digits,
     {
         "In the wide network another noisy copy as target loses at most 1.5 dB against "
-        "the clean one.": above(other + 1.5, right),
-        "In the wide network the same noisy image as target ends less than 1.5 dB above "
-        "doing nothing.": above(nothing + 1.5, same),
+        "the clean one, the same noisy image more than 5 dB.": above(other + 1.5, right)
+        and above(right, same + 5),
         "The narrow network denoises with the same noisy image as target, too: more "
         "than 3 dB above doing nothing.": above(narrow, nothing + 3),
         "Noise drawn once: better than fresh noise on the stored images, worse on the "
