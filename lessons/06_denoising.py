@@ -1542,7 +1542,7 @@ expected("06", digits, {"plane: cosine of learned and exact score": near[0]})
 # %% [markdown]
 # Far outside the network never saw a point, and nothing made it right there. Out there any
 # arrow that points back to the data has a cosine near 1, even that of a constant answer, so
-# a cosine by itself proves nothing.
+# a cosine by itself proves nothing: look at the error, and at what plain answers get.
 #
 # ### Walk along the arrows
 #
