@@ -1017,8 +1017,8 @@ expected("06", digits, {f"{m}, sigma {SIGMA}: PSNR in dB": psnr_at[m] for m in p
 # total variation and non-local means are made for Gaussian noise. BM3D, a strong classical
 # method, is not in scikit-image. The denoising VAE differs from the autoencoder in four
 # things at once: size of the code, width, likelihood (Bernoulli; the autoencoder has the
-# squared error) and the KL term. The figure cannot say which of them costs what. What it
-# has and the others lack, more than one answer, is the subject of the next but one section.
+# squared error) and the KL term. The figure cannot say which of them costs what. That it
+# can give more than one answer is the subject of *Several clean images for one noisy image*.
 
 # %%
 shown = ["total variation", "non local means", *METHODS[-3:]]
