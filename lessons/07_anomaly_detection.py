@@ -67,13 +67,14 @@ LONGER = 1  # 4 trains everything four times as long
 LATENT = 16  # Z, latent dimensions
 HIDDEN = 256  # width of the hidden layers
 BATCH = 128  # images in a batch
-STEPS = LONGER * 480  # optimiser steps of each small model
-LOOK = 60  # steps before the first look at a score during training
+STEPS = LONGER * 640  # optimiser steps of each model of one digit
+BRIEF = LONGER * 400  # steps of the models further down
+LOOK = 80  # steps before the first look at a score during training
 PEAK_RATE = 3e-3  # learning rate at its highest
 DRAWS = 4  # L, codes drawn for each image
 COMPONENTS = (4, 8, 16, 24, 32, 64)  # of PCA; each number is tried
 NEIGHBOURS = (1, 2, 5, 10)  # of the nearest-neighbour baseline; each number is tried
-SUBSET = 4000  # test images, drawn at random, that every score gets; 100 at least
+SUBSET = 3000  # test images, drawn at random, that every score gets; 100 at least
 FALSE_ALARMS = 0.05  # accepted share of false alarms
 NORMAL = 3  # the digit of the examples, 0 to 9
 
@@ -788,11 +789,12 @@ for (kind, values), numbers in zip(
     tried.items(), (COMPONENTS, NEIGHBOURS), strict=True
 ):
     right.plot(numbers, values, "o-", label=kind)
-left.set(xscale="log", xlabel="training steps", title="VAE", xticks=steps)
-left.set_xticks(steps, [str(n) for n in steps])
+left.set(xscale="log", xlabel="training steps", title="VAE")
 right.set(xscale="log", xlabel="components, or neighbours", title="Baselines")
-left.legend()
-right.legend()
+for ax, numbers in ((left, steps), (right, sorted({*COMPONENTS, *NEIGHBOURS}))):
+    ax.minorticks_off()
+    ax.set_xticks(numbers, [str(n) for n in numbers], fontsize=8)
+    ax.legend()
 plt.show()
 
 # %% [markdown]
@@ -832,11 +834,11 @@ claims.show(
     {
         f"After {LOOK} steps PCA and nearest neighbours are ahead of the squared error of "
         "the VAE.": first < min(mean_area[name] for name in rivals),
-        "At the end it is ahead of nearest neighbours with any of the numbers tried, with "
-        "every seed.": (last.min() > neighbour_area).item(),
+        "At the end it is ahead of nearest neighbours with any of the numbers tried, in the "
+        "mean over the seeds.": mean_area["squared error"] > neighbour_area,
         "Trained on thousands of images of a digit, it is at the end ahead of PCA with any "
-        "of the numbers tried, with every seed.": (
-            (last.min() > mean_area[rivals[0]]).item() if enough else None
+        "of the numbers tried, in the mean over the seeds.": (
+            mean_area["squared error"] > mean_area[rivals[0]] if enough else None
         ),
         "The squared error beats the -ELBO with every seed, by more than the seeds "
         "differ.": (gap.min() > last.max() - last.min()).item(),
@@ -851,6 +853,8 @@ claims.show(
 # %% [markdown]
 # - **Which score** matters here more than the seed. A loss that is right for training need
 #   not be the right score.
+# - The KL and the distance of the code are the red rows where strange images get codes that cost
+#   *less*: an encoder that does not know them says little about them.
 # - What the entropy adds to the Bernoulli term tells about the pen, not about the fault.
 # - A bound nearer to $\log p_\theta(x)$ estimates $\log p_\theta(x)$ better. Whether it
 #   detects better is another question.
@@ -1013,7 +1017,7 @@ def held_out(parts, sums_of, near, flat, digit):
 left_out = []
 for k in training.progress(10, "nine digits normal, one strange"):
     fit, scores = held_out(parts, sums_of, near, flat, k)
-    nine_model = train_vae(fit, SEEDS[0])
+    nine_model = train_vae(fit, SEEDS[0], steps=BRIEF)
     scores = vae_scores(nine_model, some_images) | scores
     left_out.append(areas_in_percent(scores, some_labels == k))
     if k == 1:
@@ -1239,7 +1243,8 @@ bar = training.progress(len(cases), "two models for each case")
 for case, _ in zip(list(cases), bar, strict=True):
     training_images, usual, strange = cases[case]
     fit = training_images()
-    pair = train_vae(fit, SEEDS[0]), train_vae(fit, SEEDS[0], own_pixels_loss)
+    losses = vae.vae_loss, own_pixels_loss
+    pair = [train_vae(fit, SEEDS[0], loss, steps=BRIEF) for loss in losses]
     sets = {"normal": usual, "strange": strange, "shuffled": shuffled(usual, SEED)}
     repaired[case] = {n: repaired_scores(*pair, part) for n, part in sets.items()}
 
@@ -1249,26 +1254,30 @@ for case, _ in zip(list(cases), bar, strict=True):
 
 # %%
 failure = {n: found["-ELBO"] for n, found in repaired["digits, sprites"].items()}
-names = "digits, normal", "sprites", "digits, shuffled"
+kinds_of = "digits, normal", "sprites", "digits, shuffled"
 pictures = bits, sprite_bits, shuffled(bits, SEED)
-highest = max(values.quantile(0.99).item() for values in failure.values())
-width, everyone = highest / 16, [torch.ones(len(v)) for v in failure.values()]
+right_end = max(values.quantile(0.99).item() for values in failure.values())
+width = right_end / 16  # of a picture
 
 # %%
 figure, (ax, below) = plt.subplots(
     2, 1, figsize=(7.5, 3.6), height_ratios=(3, 1), sharex=True
 )
-bins = np.linspace(0, highest, 60)
-for values, name, hatch in zip(failure.values(), names, ("", "//", ".."), strict=True):
+bins = np.linspace(0, right_end, 60)
+for values, name, hatch in zip(
+    failure.values(), kinds_of, ("", "//", ".."), strict=True
+):
     ax.hist(values, bins, density=True, alpha=0.5, label=name, hatch=hatch)
 ax.set(ylabel="density", title="The -ELBO of a model of digits")
 ax.legend()
-for images, values, every in zip(pictures, failure.values(), everyone, strict=True):
-    for place in spread(values, every, 5)[1:4].tolist():
+shown_places = (3,), (2,), (1, 3)  # of five, evenly over the sorted scores
+for images, values, which in zip(pictures, failure.values(), shown_places, strict=True):
+    every = spread(values, torch.ones(len(values)), 5).tolist()
+    for place in [every[k] for k in which]:
         x = values[place].item()
         extent = (x - width / 2, x + width / 2, 0, 1)
         below.imshow(images[place, 0], extent=extent, aspect="auto")
-below.set(xlim=(0, highest), ylim=(0, 1), yticks=[], xlabel="-ELBO, nats per image")
+below.set(xlim=(0, right_end), ylim=(0, 1), yticks=[], xlabel="-ELBO, nats per image")
 below.grid(False)
 plt.show()
 
@@ -1280,7 +1289,8 @@ plt.show()
 figure, ax = plt.subplots(figsize=(5.5, 3.8))
 drawn_from = repaired["digits, sprites"].items()
 for (name, found), mark in zip(drawn_from, ("o", "s", "^"), strict=True):
-    pair = found["complexity alone"][:300], found["-ELBO"][:300]
+    some = slice(None, None, max(1, len(found["-ELBO"]) // 300))
+    pair = found["complexity alone"][some], found["-ELBO"][some]
     ax.scatter(*pair, s=8, marker=mark, alpha=0.6, linewidths=0, label=name)
 usual = repaired["digits, sprites"]["normal"]
 middle = usual["-ELBO - complexity"].median().item()
@@ -1328,6 +1338,9 @@ columns_of = [
 plots.show_heat(table, names, columns_of, ax=ax)
 ax.set(xlabel="model of: strange images", ylabel="score", title="AUROC in %, one seed")
 plt.show()
+failed = [c for c, kind in against if kind == "strange"]
+failed = [c for c in failed if table[0, against.index((c, "strange"))] < 50]
+print("The -ELBO finds the strange images more normal in:", "; ".join(failed) or "none")
 worst = dict(zip(names, table.min(1).values.tolist(), strict=True))
 for name in sorted(names[:4], key=worst.get, reverse=True):
     print(f"lowest of the row {worst[name]:5.1f}  {name}")
@@ -1369,6 +1382,8 @@ claims.show(
 # - **The background model must share what should cancel.** It knows how much ink there is and
 #   roughly where, so the ratio asks for shape.
 # - A repair that works for one case may do less for another. Read a whole row.
+# - The literature saw garments and digits fail with grey or coloured pixels and larger models.
+#   In black and white, with ours, it need not: the first row says so.
 #
 # These choices were made while looking at such tables. On a new problem they count as
 # settings, and strange images that were used to choose them are no test images any more.
@@ -1473,7 +1488,7 @@ def contaminated(digits, tested, digit, share, seed):
     images = torch.cat([tested, held_back, clean[1]])
     flat = data.to_unit_interval(images).flatten(1)
     distances = nearest(data.to_unit_interval(fit).flatten(1), flat)
-    scores = vae_scores(train_vae(fit, seed), images)
+    scores = vae_scores(train_vae(fit, seed, steps=BRIEF), images)
     return scores | plain_scores(sums(fit), distances, flat)
 
 
@@ -1509,10 +1524,10 @@ for name in compared:
             area_and_recall(v[:count], h, some_labels != NORMAL)
             for v, h in zip(values, held, strict=True)
         ]
-        area, caught = np.mean(pairs, axis=0)
+        ranked, caught = np.mean(pairs, axis=0)
         found_share[name, share, clean] = caught
         told = f"{share:4.0%} in training, {0 if clean else share:4.0%} in validation"
-        print(f"{name:15} strange: {told}: AUROC {area:.3f}, found {caught:.1%}")
+        print(f"{name:15} strange: {told}: AUROC {ranked:.3f}, found {caught:.1%}")
 
 # %%
 losses = {  # of the share that is found: by training alone, and in all
@@ -1533,8 +1548,8 @@ claims.show(
         "With one image in ten strange, in training and in validation, the VAE and both "
         "rivals find fewer strange images.": min(total for _, total in losses.values())
         > 0,
-        "For the VAE a clean validation set gives back more than half of that "
-        "loss.": by_training < in_all / 2,
+        "For the VAE a part of that loss is the model's, and a clean validation set gives "
+        "back the rest.": 0 < by_training < in_all,
     },
 )
 

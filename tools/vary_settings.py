@@ -56,7 +56,7 @@ SHORT = {
         "COUNT": 20,
         "TUNE": 1,
     },
-    "07": {"STEPS": 2, "SUBSET": 150},
+    "07": {"STEPS": 2, "BRIEF": 2, "SUBSET": 150},
 }
 # lesson -> setting -> a small and a large value that a learner might try.
 VALUES = {
@@ -159,6 +159,7 @@ VALUES = {
         "COMPONENTS": ((1,), (2, 900)),
         "NEIGHBOURS": ((1,), (3, 500)),
         "LOOK": (1, 500),
+        "BRIEF": (1, 3),
         "LONGER": (1, 2),
         "SUBSET": (100, 400),
         "FALSE_ALARMS": (0.02, 0.6),
