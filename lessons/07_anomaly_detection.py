@@ -1529,8 +1529,8 @@ claims.show(
     "07",
     digits,
     {
-        "On small test sets the F1 of a threshold chosen there falls a week later, by more "
-        "than that of the threshold from normal validation images.": loss
+        "On small test sets the F1 of a threshold chosen there falls a week later, by "
+        "more than that of the threshold from normal validation images.": loss
         > max(0.03, abs(drift)),
         "With one image in ten strange, in training and in validation, the VAE and "
         "both rivals find fewer strange images.": min(lost) > 0,
