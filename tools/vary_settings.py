@@ -58,7 +58,7 @@ SHORT = {
         "COUNT": 20,
         "TUNE": 1,
     },
-    "07": {"STEPS": 2, "SUBSET": 150, "REFERENCE": 100},
+    "07": {"STEPS": 2, "BRIEF": 2, "SUBSET": 150},
 }
 # lesson -> setting -> a small and a large value that a learner might try.
 VALUES = {
@@ -168,8 +168,11 @@ VALUES = {
         "STEPS": (1, 2),
         "PEAK_RATE": (1e-6, 0.01),
         "DRAWS": (1, 7),
-        "NEIGHBOURS": (1, 500),
-        "REFERENCE": (1, 500),
+        "COMPONENTS": ((1,), (2, 900)),
+        "NEIGHBOURS": ((1,), (3, 500)),
+        "LOOK": (1, 500),
+        "BRIEF": (1, 3),
+        "LONGER": (1, 2),
         "SUBSET": (100, 400),
         "FALSE_ALARMS": (0.02, 0.6),
         "NORMAL": (0, 9),
