@@ -67,17 +67,17 @@ class Panel:
 
 @dataclass(frozen=True)
 class Review:
-    """Claims of earlier lessons: (lesson, sentence, in how many recorded runs it held)."""
+    """What lessons recorded: (lesson, sentence or name of a number, what the runs say)."""
 
     rows: list[tuple[str, str, str]]
     memory: dict = field(default_factory=dict)
 
     def __repr__(self) -> str:
         lines = [f"{lesson}: {told} [{often}]" for lesson, told, often in self.rows]
-        return "\n".join(["Claims of this course, recorded runs: held", *lines])
+        return "\n".join(["Recorded runs of the lessons:", *lines])
 
     def _repr_html_(self) -> str:
-        return _table([("lesson", "claim", "recorded runs: it held"), *self.rows])
+        return _table([("lesson", "claim or number", "recorded runs"), *self.rows])
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         data = {"text/html": self._repr_html_(), "text/plain": repr(self)}
@@ -141,13 +141,15 @@ def from_memory(memory: dict) -> Panel:
 
 
 def review(*chosen: tuple[str, str]) -> Review:
-    """Claims that lessons made, with what their records say of them.
+    """Claims and numbers of lessons, with what their records say of them.
 
     Args:
-        chosen: (lesson, sentence), such as ("04", "At the high rate the schedule helps.").
+        chosen: (lesson, sentence of a claim or name of a number in an Expected panel),
+            such as ("04", "At the high rate the schedule helps."). Of a number the smallest
+            and the largest value are shown, of the runs at the lesson's own length.
 
     Raises:
-        Turned: with VAE_COURSE_STRICT=1, when a record does not know the sentence.
+        Turned: with VAE_COURSE_STRICT=1, when a record does not know one of them.
     """
     memory = {"review": [list(each) for each in chosen]}
     panel = review_from_memory(memory)
@@ -159,11 +161,24 @@ def review(*chosen: tuple[str, str]) -> Review:
 
 def review_from_memory(memory: dict) -> Review:
     """The review of some claims, with the records as they are now."""
-    rows = []
-    for lesson, sentence in memory["review"]:
-        held, failed = _told(lesson, sentence)
-        rows.append((lesson, sentence, Claim(sentence, None, held, failed).in_words))
-    return Review(rows, memory)
+    return Review([(*each, _in_words(*each)) for each in memory["review"]], memory)
+
+
+def _in_words(lesson: str, name: str) -> str:
+    """What the runs of a lesson say of a claim, or of a number."""
+    words = []
+    for source in ("full", "sample"):
+        values = [
+            run.numbers[name]
+            for run in records.runs(lesson)
+            if run.source == source and run.longer == 1 and name in run.numbers
+        ]
+        if values:
+            words.append(f"{min(values):.4g} to {max(values):.4g} ({source} data)")
+    if words:
+        return ", ".join(words).replace("sample data", "sample")
+    claim = Claim(name, None, *_told(lesson, name))
+    return f"held {claim.in_words}" if claim.held or claim.failed else claim.in_words
 
 
 def _told(lesson: str, sentence: str) -> tuple[list[str], list[str]]:
