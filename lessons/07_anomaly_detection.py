@@ -830,12 +830,17 @@ claims.show(
     "07",
     digits,
     {
-        f"After {LOOK} steps PCA and nearest neighbours are ahead of the squared error "
-        "of the VAE.": first < min(mean_area[name] for name in rivals),
-        "At the end it is ahead of nearest neighbours with any of the numbers tried, "
-        "in the mean over the seeds.": mean_area["squared error"] > neighbour_area,
-        "Trained on thousands of images of a digit, it is at the end ahead of PCA with "
-        "any of the numbers tried, in the mean over the seeds.": (
+        "At the first look PCA and nearest neighbours, each with its best number, are "
+        "ahead of the squared error of the VAE.": first
+        < min(mean_area[name] for name in rivals),
+        "At the end the squared error of the VAE is ahead of nearest neighbours with "
+        "any of the numbers tried (mean over ten digits and the seeds).": mean_area[
+            "squared error"
+        ]
+        > neighbour_area,
+        "Trained on thousands of images of a digit, the VAE's squared error is at the "
+        "end ahead of PCA with any of the numbers tried (mean over ten digits and the "
+        "seeds).": (
             mean_area["squared error"] > mean_area[rivals[0]] if enough else None
         ),
         "The squared error beats the -ELBO with every seed, by more than the seeds "
@@ -1575,6 +1580,56 @@ claims.show(
 # </details>
 
 # %% [markdown]
+# ## The end of the course: what is a VAE good for?
+#
+# Every lesson put a VAE beside plain rivals. Here are numbers and claims that tell who won:
+# what the recorded runs gave, with other seeds and on both data sources.
+
+# %%
+claims.review(
+    ("04", "distance of VAE draws from real images"),
+    ("04", "distance of AE draws, 50 Gaussians"),
+    ("04", "With 50 Gaussians the autoencoder is at least as near as the VAE."),
+    ("05", "Each secant lies between its two betas."),
+    ("05", "No model has a mean gap above 0.3, where a perfect code has 1."),
+    ("06", "denoising VAE, sigma 0.5: PSNR in dB"),
+    ("06", "best linear filter, sigma 0.5: PSNR in dB"),
+    ("06", "denoising autoencoder, sigma 0.5: PSNR in dB"),
+    (
+        "07",
+        "Trained on thousands of images of a digit, the VAE's squared error is at the "
+        "end ahead of PCA with any of the numbers tried (mean over ten digits and the "
+        "seeds).",
+    ),
+    (
+        "07",
+        "In the mean over ten left-out digits nearest neighbours beat the squared error "
+        "of the VAE.",
+    ),
+)
+
+# %% [markdown]
+# | You want to | What these lessons saw | Take |
+# |---|---|---|
+# | say how probable images are, compare models of the same data | the VAE has a bound on $\log p_\theta(x)$, an autoencoder has none (04) | a VAE, and the tighter bound of lesson 03 |
+# | set the price of a code in nats, and know how sure it is | at the optimum one nat of rate saves $\beta$ nats of distortion (05) | a VAE |
+# | draw images | a mixture fitted to the codes draws nearer to real digits than the prior, from an autoencoder's codes as well (04) | fit a density to the codes; for sharp pictures a GAN or a diffusion model |
+# | name the factors of a picture | the codes tell the factors, but no latent is one of them (05) | some labels, or a model that has the factors built in |
+# | restore images | the network trained on pairs for the squared error is ahead of the VAE's one answer (06) | that network; the VAE where several answers are wanted |
+# | find strange images | who is ahead depends on the fault, and a likelihood takes plain images for normal (07) | nearest neighbours and PCA first; then a VAE that was trained for long, judged by its squared error |
+#
+# One loss gives a VAE a bound, a code with a width, a price and a decoder at once. Where you
+# need them together, nothing in these lessons replaces it. Where you need one picture, one code
+# or one alarm, put the plain rival beside it first: you know them all now.
+#
+# **Where to go on.** A VAE is often the first stage of something larger. Latent diffusion
+# draws in the code space of an autoencoder with a light KL (Rombach et al., arXiv:2112.10752), the
+# VQ-VAE has a code of whole numbers (van den Oord et al., arXiv:1711.00937), and many layers of latents
+# make the bound much tighter (Vahdat and Kautz, arXiv:2007.03898; Child, arXiv:2011.10650). Where
+# the noise of the data is known, as in counts of molecules in single cells, a VAE with that
+# likelihood is a standard tool (Lopez et al. 2018, *Nature Methods* 15).
+
+# %% [markdown]
 # ## Check yourself
 #
 # 1. A score has an AUROC of 0.1. May you flip its sign and report 0.9?
@@ -1628,9 +1683,6 @@ claims.show(
 # | mean of $\log p_\theta(x \mid z)$ over $L$ fresh draws | `anomaly.reconstruction_probability` |
 # | AUROC with an interval | `anomaly.auroc` |
 # | average precision at a rate, with an interval | `anomaly.average_precision` |
-#
-# Lesson 00 lists all lessons; with this one you have seen what a VAE is asked to do: to
-# draw, to sort its code, to restore, to warn. In each case a plain rival stood beside it.
 #
 # **Sources.** An and Cho 2015, *Variational autoencoder based anomaly detection using
 # reconstruction probability*, algorithm 4; we average $\log p$, as the ELBO does. Nalisnick et al. (arXiv:1810.09136) on garments and
