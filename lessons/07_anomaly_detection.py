@@ -1603,8 +1603,8 @@ claims.review(
     ),
     (
         "07",
-        "In the mean over ten left-out digits nearest neighbours beat the squared error "
-        "of the VAE.",
+        "In the mean over ten left-out digits nearest neighbours beat the squared "
+        "error of the VAE.",
     ),
 )
 
