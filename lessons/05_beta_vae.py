@@ -22,6 +22,29 @@
 # - count active latents, and cause, diagnose and cure posterior collapse;
 # - measure disentanglement with a named estimator and report its spread over seeds;
 # - translate a $\beta$ between papers, data sets and reductions.
+#
+# **Before you start**, three questions of a minute each. (Symbols: the
+# [notation table](00_start_here.ipynb#Notation).)
+#
+# 1. An encoder returns $\mathcal N(0, I)$ for every image. How large is its KL to the prior,
+#    and what can the decoder know of the image?
+#    ([Step by step: the KL](03_elbo.ipynb#Step-by-step:-the-KL-between-Gaussians))
+# 2. `logits` has the shape (128, 1, 28, 28) and `mu` the shape (128, 20). Over which axes of
+#    each does our loss sum, and over which does it take the mean?
+#    ([Build it: the loss](04_vae_in_pytorch.ipynb#Build-it:-the-loss))
+# 3. What is the aggregate posterior $q(z)$, and what is it compared with when we draw from the
+#    prior?
+#    ([Which density do you sample?](04_vae_in_pytorch.ipynb#Which-density-do-you-sample?))
+#
+# <details><summary>Answers</summary>
+#
+# 1. 0 nats: $\tfrac12(0 + 1 - 1 - \log 1) = 0$ for each latent. All images have the same code
+#    distribution, so the decoder knows nothing of the single image.
+# 2. Sums over axes 1 to 3 of the pixels and over axis 1 of the latents; the mean over axis 0,
+#    the batch, for both.
+# 3. The mixture of the posteriors $q_\phi(z \mid x)$ of all images: where the codes of the data
+#    lie. It is compared with $p(z)$. A draw from the prior is a good code where the two agree.
+# </details>
 
 # %% [markdown]
 # ## Set-up
@@ -1829,7 +1852,10 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 #    by itself.
 # 2. Several seeds and a test of the difference, the estimator, the number of active latents,
 #    what the whole code tells, and the scores of rotated codes of the same width for scale.
-# 3. $D = 64 \cdot 64 \cdot 3 = 12288$, so $\beta = 0.001\, D = 12.288$, and $\beta Z / D = 0.032$.
+# 3. $D = 64 \cdot 64 \cdot 3 = 12288$. A mean over pixels is the sum divided by $D$, so the program
+#    minimises (sum over pixels)$/D + 0.001\,\mathrm{KL}$. Multiplied by $D$, which moves no
+#    optimum, this is the sum over pixels plus $0.001\, D\,\mathrm{KL}$: $\beta = 12.288$. Beside it
+#    $\beta Z / D = 0.001\, Z = 0.032$.
 # </details>
 
 # %% [markdown]

@@ -23,6 +23,29 @@
 # - compare them with classical filters and with the best linear filter, with standard
 #   errors, and say who wins;
 # - read the slope of the log-density of the noisy data off a denoiser.
+#
+# **Before you start**, three questions of a minute each. (Symbols: the
+# [notation table](00_start_here.ipynb#Notation).)
+#
+# 1. A pixel is 1 in a fifth of all images and 0 in the others. One fixed number is to guess it
+#    with the smallest mean squared error. Which number, and how large is that error?
+#    ([Where does the blur come from?](04_vae_in_pytorch.ipynb#Where-does-the-blur-come-from?)
+#    shows the same as a picture)
+# 2. We add independent noise with standard deviation 0.5 to this pixel. How large is its
+#    variance now?
+#    ([A model where everything is exact](03_elbo.ipynb#A-model-where-everything-is-exact):
+#    variances add up)
+# 3. The logarithm of $\mathcal N(z;\, \mu, \sigma^2)$ is $-(z - \mu)^2 / (2\sigma^2)$ plus a
+#    constant. How large is its slope in $\mu$ and its slope in $z$, for $\mu = 1$, $\sigma = 2$
+#    and $z = 5$?
+#    ([A second way: the score function](02_reparameterization.ipynb#A-second-way:-the-score-function))
+#
+# <details><summary>Answers</summary>
+#
+# 1. The mean, 0.2. The error is the variance, $0.2 \cdot 0.8 = 0.16$.
+# 2. $0.16 + 0.25 = 0.41$.
+# 3. $(z - \mu)/\sigma^2 = 1$ in $\mu$, and $-1$ in $z$: the same size, the other way.
+# </details>
 
 # %% [markdown]
 # ## Set-up
@@ -1888,6 +1911,9 @@ claims.show(
 # 2. A denoiser returns its input unchanged at some point $y$. What does that say about the
 #    density of noisy images there?
 # 3. Your network beats the median filter by a wide margin. Is that a result?
+# 4. On 400 test images network A has, on average, 0.10 dB more than network B. The differences,
+#    image by image, have a standard deviation of 0.8 dB. Who wins by the rule of this lesson?
+#    With the same mean and the same spread, from how many images on would somebody win?
 #
 # <details><summary>Answers</summary>
 #
@@ -1897,6 +1923,10 @@ claims.show(
 #    several.
 # 3. Not yet. The median filter has never seen a digit. The bar is the best linear filter,
 #    which knows the covariance of the training images.
+# 4. The standard error is $0.8 / \sqrt{400} = 0.04$ dB, and $0.10 / 0.04 = 2.5$ is not more than
+#    3: one cannot tell. With $n$ images three standard errors are $2.4 / \sqrt n$, which is 0.10
+#    for $n = 24^2$: it takes more than 576. And even then these two trainings are compared, not
+#    the two methods.
 # </details>
 
 # %% [markdown]

@@ -22,6 +22,27 @@
 # - compute the scores of a VAE, with their signs and units, and compare them fairly;
 # - report AUROC and average precision with intervals, for every class and several seeds;
 # - show two cases in which a likelihood fails, and measure what repairs them.
+#
+# **Before you start**, three questions of a minute each. (Symbols: the
+# [notation table](00_start_here.ipynb#Notation).)
+#
+# 1. A model gives one image an ELBO of $-90$ nats and another one of $-140$. Which of them fits
+#    the model better, as far as the bounds tell, and which has the larger $-\mathrm{ELBO}$?
+#    ([Three changes make it a VAE](04_vae_in_pytorch.ipynb#Three-changes-make-it-a-VAE))
+# 2. An image has 100 pixels of exactly 0.5; all others are 0 or 1. How low can its Bernoulli term
+#    become, whatever the decoder does?
+#    ([What is the best possible number?](04_vae_in_pytorch.ipynb#What-is-the-best-possible-number?))
+# 3. Seen from the mean, a point has the coordinates 3, 2 and 0.5 along the three principal
+#    axes. PCA keeps the first two. How large is the squared error that is left?
+#    ([PCA by the singular value decomposition](01_autoencoder.ipynb#The-maths:-PCA-by-the-singular-value-decomposition))
+#
+# <details><summary>Answers</summary>
+#
+# 1. The first fits better; the second has the larger $-\mathrm{ELBO}$, 140 nats. Higher means
+#    stranger, so $-\mathrm{ELBO}$ can be a score.
+# 2. To its entropy, $100 \log 2 = 69.3$ nats. This floor depends on the image alone.
+# 3. $0.5^2 = 0.25$: the squares of the coordinates on the axes that were left out, added up.
+# </details>
 
 # %% [markdown]
 # ## Set-up
@@ -1389,9 +1410,10 @@ claims.show(
 #
 # <details><summary>What a likelihood cannot promise, even a perfect one</summary>
 #
-# Give the pixels other coordinates, $y = f(x)$ with a smooth invertible $f$. The density of $y$
-# is that of $x$ divided by the Jacobian of $f$ at $x$. Which of two images is "less likely" can
-# thus change although nothing about the images did (Le Lan and Dinh). And in many dimensions
+# Give the pixels other coordinates, by a smooth invertible map. The density in the new
+# coordinates is that of $x$ divided by the volume change of the map at $x$ (the absolute
+# determinant of its derivatives). Which of two images is "less likely" can thus change
+# although nothing about the images did (Le Lan and Dinh). And in many dimensions
 # the point of highest density can be one that is never drawn: of a thousand coin flips with
 # 60 % heads, *all heads* is the most likely single row. A test for *typical* sets asks for a
 # likelihood that is neither too low nor too high. On photographs of production lines,
@@ -1635,6 +1657,9 @@ claims.review(
 # 1. A score has an AUROC of 0.1. May you flip its sign and report 0.9?
 # 2. Why does the threshold need no strange image, and AUROC does?
 # 3. A colleague's detector finds all images of another data set. Why is that weak evidence?
+# 4. One image in a hundred is strange. A detector finds 90 % of the strange ones and calls 5 %
+#    of the normal ones strange. Which share of its alarms is true? To which rate of false
+#    alarms must it come, at the same 90 %, so that half of the alarms are true?
 #
 # <details><summary>Answers</summary>
 #
@@ -1644,6 +1669,9 @@ claims.review(
 #    many faults are found depends on the faults.
 # 3. The other set may differ in something cheap, such as ink or compressed length. Show a plain
 #    and a complicated strange set, and a score that looks at ink only.
+# 4. Count 10,000 images: 100 are strange, and 90 of them raise an alarm; 9,900 are normal, and
+#    495 of them do. $90 / (90 + 495) = 0.154$: fewer than one alarm in six is true. For half of
+#    them there may be 90 false alarms, $90 / 9900 = 0.9$ %.
 # </details>
 
 # %% [markdown]
