@@ -102,10 +102,15 @@ def record_digest(stem: str) -> str:
     """Changes when what a lesson computes changes, but not what it prints or draws.
 
     A record of claims belongs to one such state of the code. The sentences themselves are
-    left out: one that is reworded is reworded in the record too.
+    left out: one that is reworded is reworded in the record too. Exercises are left out,
+    because no other cell uses what they define (tests/test_lesson_rules.py).
     """
     path = LESSONS / f"{stem}.py"
-    cells = [c.source for c in jupytext.read(path).cells if c.cell_type == "code"]
+    cells = [
+        cell.source
+        for cell in jupytext.read(path).cells
+        if cell.cell_type == "code" and "exercise" not in cell.metadata.get("tags", [])
+    ]
     used = helpers_of(path.read_text(encoding="utf-8"))
     paths = sorted(p for p in used if CHECKS not in p.parents and p.stem not in SHOWING)
     texts = [text for text in map(computing, cells) if text]
