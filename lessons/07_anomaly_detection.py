@@ -855,10 +855,8 @@ claims.show(
         "ahead of the squared error of the VAE.": first
         < min(mean_area[name] for name in rivals),
         "At the end the squared error of the VAE is ahead of nearest neighbours with "
-        "any of the numbers tried (mean over ten digits and the seeds).": mean_area[
-            "squared error"
-        ]
-        > neighbour_area,
+        "any of the numbers tried (mean over ten digits and the "
+        "seeds).": mean_area["squared error"] > neighbour_area,
         "Trained on thousands of images of a digit, the VAE's squared error is at the "
         "end ahead of PCA with any of the numbers tried (mean over ten digits and the "
         "seeds).": (
