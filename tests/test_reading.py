@@ -3,8 +3,9 @@
 import re
 
 import pytest
+from builder import publish
 from builder.reading import Count, count
-from lesson_source import LESSONS, STEMS
+from lesson_source import LESSONS, STEMS, TABLE
 
 from grading.lesson import INSTRUCTOR, ROOT
 
@@ -72,12 +73,13 @@ def test_minutes_are_a_sum_rounded_to_five(read, minutes):
 @pytest.mark.parametrize("stem", STEMS)
 def test_the_guide_of_a_lesson_names_its_minutes(stem):
     path = INSTRUCTOR / f"lesson_{stem[:2]}.md"
-    said = re.search(
-        r"Reading (\d+) minutes,\s(?:core\s)?exercises?\s(\d+)",
-        path.read_text(encoding="utf-8"),
-    )
+    text = path.read_text(encoding="utf-8")
+    said = re.search(r"Reading (\d+) minutes,\s(?:core\s)?exercises?\s(\d+)", text)
     wanted = [LESSONS[stem]["read"], LESSONS[stem]["exercise_minutes"]]
-    assert said and [int(n) for n in said.groups()] == wanted, path.name
+    assert said and [int(n) for n in said.groups()] == wanted, "run `make build`"
+    other = publish.in_guide(text, {"read": 700, "exercise_minutes": 800})
+    assert "Reading 700 minutes" in other and re.search(r"exercises?\s800\b", other)
+    assert publish.in_guide(other, LESSONS[stem]) == text
 
 
 def _hours(*numbers):
@@ -88,10 +90,9 @@ def _hours(*numbers):
 def test_the_sentences_on_teaching_name_the_minutes_of_today():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     first, *others = _hours(*(stem[:2] for stem in STEMS))
-    span = (
-        f"Lesson 00 takes {first} minutes, the others {min(others)} to {max(others)},"
-    )
-    assert span in readme, span
+    span = f"Lesson 00 takes {first} minutes, the others {min(others)} to {max(others)},"
+    assert span in readme, "run `make build`"
+    assert publish.in_readme(readme.replace(span, span.replace("1", "9")), TABLE) == readme
     plan = (INSTRUCTOR / "README.md").read_text(encoding="utf-8")
     # A half of 06 belongs to each of the last two weeks.
     half = _hours("06")[0] / 2

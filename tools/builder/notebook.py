@@ -78,10 +78,12 @@ def _header(lesson: dict, table: dict, solved: bool) -> str:
     folder = "notebooks/solutions" if solved else "notebooks"
     address = links(table, f"{folder}/{stem}.ipynb")
     twin = f"../{stem}.ipynb" if solved else f"solutions/{stem}.ipynb"
+    words = f"{table['repository']}/blob/{table['branch']}/GLOSSARY.md"
     needs = ", ".join(f"lesson {n}" for n in lesson["needs"]) or "nothing before it"
     return (
         f"[Open in Colab]({address['colab']}) · [Open in Binder]({address['binder']}) · "
-        f"[{'without' if solved else 'with'} solutions]({twin})\n\n"
+        f"[{'without' if solved else 'with'} solutions]({twin}) · "
+        f"[symbols and words]({words})\n\n"
         f"**You need:** {needs}. **Reading:** about {lesson['read']} minutes. "
         f"**Exercises:** about {lesson['exercise_minutes']} minutes."
     )
