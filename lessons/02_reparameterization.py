@@ -284,7 +284,7 @@ plt.show()
 # | $g$ | one random estimate of a gradient | $(S)$ | `estimates` |
 # | $p(z; \theta)$ | the density of $z$ | $(S)$ | |
 # | $b$ | baseline, a number subtracted from $f$ | number | `baseline` |
-# | $R$, $n$ | the part of the cost from the other $n = D - 1$ dimensions | number | |
+# | $R$, $n$ | the part of the cost from the other $n = D - 1$ dimensions; here $D$ counts those of a toy code | number | |
 #
 # We want the gradient of the average cost, $\nabla_\theta\, \mathbb E[f(z)]$. For
 # $f(z) = z^2$ we know it: $\mathbb E[z^2] = \theta^2 + 1$, so it is $2\theta$. With a

@@ -1343,9 +1343,9 @@ plt.show()
 # $$p(x \mid \lambda) = \mathcal C(\lambda)\, \lambda^{x} (1 - \lambda)^{1 - x}, \qquad
 # \mathcal C(\lambda) = \frac{2 \operatorname{artanh}(1 - 2\lambda)}{1 - 2\lambda} \;\ge\; 2, \qquad \mathcal C(\tfrac12) = 2.$$
 #
-# The proper loss subtracts $\log \mathcal C$. So a grey Bernoulli loss is too high by at
-# least $\log 2$ for each pixel, $D \log 2$ for an image. (The entropy floor is no limit of
-# the proper loss, which may be negative.)
+# The proper loss subtracts $\log \mathcal C$ (a number; $C$ was a covariance). So a grey
+# Bernoulli loss is too high by at least $\log 2$ for each pixel, $D \log 2$ for an image.
+# (The entropy floor is no limit of the proper loss, which may be negative.)
 
 # %%
 lam = torch.tensor([0.01, 0.1, 0.2, 0.3, 0.4, 0.5])

@@ -214,6 +214,7 @@ plt.show()
 # | $\alpha$ | false-alarm rate that we promise | number | `FALSE_ALARMS` |
 # | $\pi$ | share of strange images in the stream (in lesson 03 the circle's number) | number | `anomaly_rate` |
 # | $M$ | number of strange test images (in lesson 04 those that a code is to tell apart) | number | |
+# | $n$ | number of validation images (in lesson 02 that of the other dimensions) | number | |
 # | $L$ | codes drawn for each image | number | `DRAWS` |
 # | $P(\cdot)$ | probability | number | |
 # | $C(x)$ | length of a compressed image (in lesson 06 $C$ was a covariance) | $(B)$ nats | `complexity` |
@@ -1389,9 +1390,9 @@ claims.show(
 #
 # <details><summary>What a likelihood cannot promise, even a perfect one</summary>
 #
-# Give the pixels other coordinates, $y = f(x)$ with a smooth invertible $f$. The density of $y$
-# is that of $x$ divided by the Jacobian of $f$ at $x$. Which of two images is "less likely" can
-# thus change although nothing about the images did (Le Lan and Dinh). And in many dimensions
+# Give the pixels other coordinates, by a smooth map that can be inverted. The density in the new
+# ones is that in the old ones, divided by the Jacobian of the map there. Which of two images is
+# "less likely" can thus change although nothing about the images did (Le Lan and Dinh). And in many dimensions
 # the point of highest density can be one that is never drawn: of a thousand coin flips with
 # 60 % heads, *all heads* is the most likely single row. A test for *typical* sets asks for a
 # likelihood that is neither too low nor too high. On photographs of production lines,

@@ -90,9 +90,13 @@ def _hours(*numbers):
 def test_the_sentences_on_teaching_name_the_minutes_of_today():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     first, *others = _hours(*(stem[:2] for stem in STEMS))
-    span = f"Lesson 00 takes {first} minutes, the others {min(others)} to {max(others)},"
+    span = (
+        f"Lesson 00 takes {first} minutes, the others {min(others)} to {max(others)},"
+    )
     assert span in readme, "run `make build`"
-    assert publish.in_readme(readme.replace(span, span.replace("1", "9")), TABLE) == readme
+    assert (
+        publish.in_readme(readme.replace(span, span.replace("1", "9")), TABLE) == readme
+    )
     plan = (INSTRUCTOR / "README.md").read_text(encoding="utf-8")
     # A half of 06 belongs to each of the last two weeks.
     half = _hours("06")[0] / 2
