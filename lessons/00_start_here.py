@@ -224,9 +224,15 @@ except ValueError as error:
 #
 # All lessons use these symbols, in formulas and in code. You need not understand the words
 # yet: lessons 02 and 03 explain each of them. Come back when you meet a symbol that you
+<<<<<<< HEAD
 # forgot. Where a lesson needs a letter for something else, a table of its own says so. The
 # code works with logarithms: for a density $p$, the function in the last column
 # returns $\log p$. **Shapes**: $B$ images in a
+=======
+# forgot; *symbols and words*, at the top of each lesson, leads to those of all lessons. The
+# code works with logarithms: for a density $p$, the function in the last column returns
+# $\log p$. **Shapes**: $B$ images in a
+>>>>>>> h-min
 # batch, $D$ pixels in an image, $Z$ latent dimensions, $S$ samples. One convention holds
 # everywhere: **sum over pixels and over latent dimensions, mean over the batch, unit nats
 # per image** (a nat is $1/\ln 2 \approx 1.44$ bits).
@@ -234,7 +240,7 @@ except ValueError as error:
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $x$ | an image, pixels in $[0, 1]$ | $(B, 1, 28, 28)$, $D = 784$ | `x` |
-# | $z$ | its code, the latent variable | $(B, Z)$ | `z` |
+# | $z$ | the code of an image, the latent variable | $(B, Z)$ | `z` |
 # | $\hat x$ | a reconstruction of $x$ | as $x$ | `reconstruction` |
 # | $p(z)$ | prior, standard normal $\mathcal N(0, I)$ | $(B)$ | `standard_normal_log_prob` |
 # | $p_\theta(x \mid z)$ | likelihood, given by the decoder | $(B)$ | `bernoulli_log_likelihood` |

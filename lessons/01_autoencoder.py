@@ -144,10 +144,10 @@ print(f"squared error per pixel {error:.4f}, variance per pixel {variance:.4f}")
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $x$ | image, flattened | $(B, D)$ | `x` |
+# | $x$ | image, as in lesson 00, flattened | $(B, D)$ | `x` |
 # | $m$ | mean image | $(D)$ | `mean` |
 # | $V$ | principal directions, one a row, orthonormal | $(Z, D)$ | `directions` |
-# | $z$ | code | $(B, Z)$ | `z` |
+# | $z$ | code, as in lesson 00 | $(B, Z)$ | `z` |
 #
 # $$z = (x - m)\,V^\top, \qquad \hat x = m + z\,V.$$
 #

@@ -105,7 +105,7 @@ digits = data.load_images("MNIST")
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $\theta$ | in this lesson: the mean of a toy code, the role of $\mu$ | number | `theta` |
+# | $\theta$ | in this lesson: the mean of a toy code, the role of $\mu$ (in lesson 00 the weights of the decoder) | number | `theta` |
 # | $w$ | weight of the toy decoder | number | `w` |
 #
 # The sign $\sim$ means "is drawn from". PyTorch can draw in two ways, `sample()` and
@@ -300,11 +300,15 @@ plt.show()
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $f(z)$ | the cost of a code; here $f(z) = z^2$ | $(S)$ | `cost` |
-# | $\mathbb E[f(z)]$ | the mean of $f$ over all draws, the expectation | number | |
+# | $\mathbb E[f(z)]$ | the mean of $f$ over all draws, the expectation (in lesson 00 over draws from $q$) | number | |
 # | $\mathrm{Var}[g]$ | variance: the mean of $(g - \mathbb E[g])^2$ | number | `variance` |
 # | $g$ | one random estimate of a gradient | $(S)$ | `estimates` |
 # | $p(z; \theta)$ | the density of $z$ | $(S)$ | |
 # | $b$ | baseline, a number subtracted from $f$ | number | `baseline` |
+<<<<<<< HEAD
+=======
+# | $R$, $n$ | the part of the cost from the other $n = D - 1$ dimensions; here $D$ counts those of a toy code | number | |
+>>>>>>> h-min
 #
 # From here on $\sigma = 1$ where nothing else is said, so $z = \theta + \varepsilon$ has mean
 # $\theta$ and variance 1. We want the gradient of the average cost,
@@ -1038,7 +1042,7 @@ claims.show(
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $m$, $s$ | location and scale, the roles of $\mu$ and $\sigma$ | $(B, Z)$ | `location`, `scale` |
+# | $m$, $s$ | location and scale, the roles of $\mu$ and $\sigma$ (in lesson 01 $m$ was the mean image) | $(B, Z)$ | `location`, `scale` |
 # | $u$ | uniform noise between 0 and 1 | $(B, Z)$ | `u` |
 # | $F(z)$ | probability of a value below $z$, the CDF | $(B, Z)$ | `cdf`, its inverse `icdf` |
 #

@@ -107,7 +107,7 @@ digits = data.load_images("MNIST")
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $f$ | the decoder of this first part | number | `decoder` |
+# | $f$ | the decoder of the first part (in lesson 02 the cost of a code) | number | `decoder` |
 # | $\sigma_x$ | standard deviation of the noise on $x$; not $\sigma$, which belongs to the code | number | `SIGMA_X`, `sigma_x` |
 # | $\pi$ | the circle's number, in the constant $\log 2\pi$ of every Gaussian | number | `math.pi` |
 #
@@ -326,11 +326,11 @@ widgets.explore(
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $W$ | weights of the linear decoder | $(D, Z)$ | `weight` |
-# | $b$ | its offset, the mean of all data | $(D)$ | `offset` |
+# | $b$ | offset of the linear decoder, the mean of all data (in lesson 02 a baseline) | $(D)$ | `offset` |
 # | $\sigma_x$ | standard deviation of the noise on $x$, as before | number | `sigma` |
 # | $C$ | covariance of $x$ | $(D, D)$ | `covariance` |
 # | $r$, $\delta$ | deviations: $x - b - W\mu$ and $z - \mu$ | $(D)$, $(Z)$ | |
-# | $m(x), \Sigma$ | mean and covariance of the true posterior | $(Z), (Z, Z)$ | `posterior` |
+# | $m(x), \Sigma$ | mean and covariance of the true posterior (in lesson 02 $m$ was a location) | $(Z), (Z, Z)$ | `posterior` |
 #
 # A **covariance matrix** has the variances on its diagonal and the mean products of two
 # different deviations beside it; $\mathcal N(x;\, b, C)$ is the Gaussian density at $x$,
@@ -830,7 +830,7 @@ assert worst < 1e-10, "the bound is not tight at the true posterior"
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $w_s$ | importance weight of sample number $s$, from 1 to $S$ | $(S)$ | `log_weights` (its logarithm) |
+# | $w_s$ | importance weight of sample number $s$, from 1 to $S$ (in lesson 02 $w$ was the weight of a decoder) | $(S)$ | `log_weights` (its logarithm) |
 # | $\mathcal L_S$ | the bound with $S$ samples; $\mathcal L_1$ is the ELBO | number | `log_mean_exp` (one draw of it) |
 # | $\rho$ | mean of $S$ weights, divided by $p_\theta(x)$; it is 1 on average | number | `log_rho` (its logarithm) |
 #
@@ -1002,7 +1002,7 @@ claims.show(
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $\lambda_j$ | eigenvalue: variance of the data along principal axis $j$ | $(D)$ | `values` |
-# | $u_j$ | eigenvector: direction of principal axis $j$, length 1 | $(D, D)$ | `axes` |
+# | $u_j$ | eigenvector: direction of principal axis $j$, length 1 (in lesson 02 $u$ was uniform noise) | $(D, D)$ | `axes` |
 
 
 # %% tags=["definition"]
@@ -1384,9 +1384,9 @@ plt.show()
 # $$p(x \mid \lambda) = \mathcal C(\lambda)\, \lambda^{x} (1 - \lambda)^{1 - x}, \qquad
 # \mathcal C(\lambda) = \frac{2 \operatorname{artanh}(1 - 2\lambda)}{1 - 2\lambda} \;\ge\; 2, \qquad \mathcal C(\tfrac12) = 2.$$
 #
-# The proper loss subtracts $\log \mathcal C$. So a grey Bernoulli loss is too high by at
-# least $\log 2$ for each pixel, $D \log 2$ for an image. (The entropy floor is no limit of
-# the proper loss, which may be negative.)
+# The proper loss subtracts $\log \mathcal C$ (a number; $C$ was a covariance). So a grey
+# Bernoulli loss is too high by at least $\log 2$ for each pixel, $D \log 2$ for an image.
+# (The entropy floor is no limit of the proper loss, which may be negative.)
 
 # %%
 lam = torch.tensor([0.01, 0.1, 0.2, 0.3, 0.4, 0.5])
@@ -1450,7 +1450,7 @@ print(f"minus ELBO of the last training batches: {history['loss'][-1]:.1f} nats"
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $R$ | root of the guess's covariance, 0 above its diagonal; for a diagonal $q$ only $\sigma$ | $(Z, Z)$ | `root` |
+# | $R$ | root of the guess's covariance, 0 above its diagonal; for a diagonal $q$ only $\sigma$ (in lesson 02 a part of the cost) | $(Z, Z)$ | `root` |
 #
 # A draw is $z = \mu + R\varepsilon$, and
 # $\log q(z) = -\tfrac12\lVert\varepsilon\rVert^2 - \tfrac Z2 \log 2\pi - \log\det R$. The mean
@@ -1662,8 +1662,8 @@ assert same_bits, "the helper gives another number"
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $a$ | factor that the code puts on the reconstruction term | number | `a` |
-# | $c$ | factor that the code puts on the KL | number | `c` |
+# | $a$ | factor that the code puts on the reconstruction term (in lesson 02 logits) | number | `a` |
+# | $c$ | factor that the code puts on the KL (in lesson 02 the costs of categories) | number | `c` |
 #
 # We do not argue, we measure. The KL term does not contain the decoder's output, and the
 # reconstruction term does not contain $\mu$ and $\log\sigma^2$ once the output is given. So
@@ -2020,7 +2020,7 @@ print(f"closed form: {kl_to_standard_normal(mu3, logvar3).item():.3f} nats")
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $Q$ | covariance of the guess; here only its diagonal may differ from 0 | $(Z, Z)$ | `covariance_q` |
-# | $\Sigma$ | covariance of the true posterior | $(Z, Z)$ | `covariance` |
+# | $\Sigma$ | covariance of the true posterior, as before | $(Z, Z)$ | `covariance` |
 #
 # The helper `linear_gaussian.kl_between_gaussians` has it, with means. Find the variances
 # that make it smallest, and return the smallest gap.

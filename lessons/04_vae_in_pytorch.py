@@ -167,9 +167,9 @@ plots.show_images(smudges, 10, title="Autoencoder: decoded random codes")
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $q_\phi(z \mid x)$ | what the encoder says about the code of $x$ | $(B, Z)$ twice | `mu`, `logvar` |
-# | $p_\theta(x \mid z)$ | what the decoder says about the pixels | $(B, 1, 28, 28)$ | `logits` |
-# | $p(z)$ | the prior, fixed before training | | $\mathcal N(0, I)$ |
+# | $q_\phi(z \mid x)$ | as in lesson 00: what the encoder says about the code of $x$ | $(B, Z)$ twice | `mu`, `logvar` |
+# | $p_\theta(x \mid z)$ | as in lesson 00: what the decoder says about the pixels | $(B, 1, 28, 28)$ | `logits` |
+# | $p(z)$ | the prior, as in lesson 00, fixed before training | | $\mathcal N(0, I)$ |
 #
 # Kingma and Welling's paper maximises the ELBO; code minimises its negative. That is all
 # there is to the minus sign.

@@ -236,14 +236,14 @@ plt.show()
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $\mathcal R$ | **rate**: the mean KL to the prior, the length of the message about an image | number | `"kl"` |
+# | $\mathcal R$ | **rate**: the mean KL to the prior, the length of the message about an image (no $R$ of lessons 02 and 03) | number | `"kl"` |
 # | $\mathcal D$ | **distortion**: the mean of $-\log p_\theta(x \mid z)$, the surprise that the message leaves | number | `"reconstruction"` |
 # | $H$ | entropy of the source of the data, below which the expected $-\mathrm{ELBO}$ cannot fall | number | `entropy` |
-# | $\lambda_j$ | variance of the data along principal axis $j$; $\lambda$ if there is one axis only | $(D)$ | `values` |
-# | $\sigma_x$ | standard deviation of the noise of a Gaussian decoder | number | `sigma` |
+# | $\lambda_j$ | variance of the data along principal axis $j$, as in lesson 03; $\lambda$ if there is one axis only | $(D)$ | `values` |
+# | $\sigma_x$ | standard deviation of the noise of a Gaussian decoder, as in lesson 03 | number | `sigma` |
 # | $\tau$ | the water level, $\beta\sigma_x^2$ (in lesson 02 $\tau$ was a temperature) | number | `level` |
-# | $w$ | the one weight of a linear decoder with one latent | number | `weight` |
-# | $Z$, $D$, $N$ | number of latents, of pixels or other dimensions (not the distortion $\mathcal D$), of images | | |
+# | $w$ | the one weight of a linear decoder with one latent (in lesson 03 $w_s$ was an importance weight) | number | `weight` |
+# | $Z$, $D$, $N$ | number of latents, of pixels or other dimensions (not the distortion $\mathcal D$), of images (in lesson 04 $N$ counted those that are mixed) | | |
 #
 # The loss and the bound are then
 #
@@ -893,8 +893,8 @@ plt.show()
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $f$ | the free nats of each latent | number | `free_nats` |
-# | $\mathrm{KL}_j$ | KL to the prior of latent $j$, mean over the batch | $(Z)$ | `price` |
+# | $f$ | the free nats of each latent (in lesson 03 a decoder) | number | `free_nats` |
+# | $\mathrm{KL}_j$ | the part of latent $j$ in the KL to the prior, mean over the batch (in lesson 00 all latents, one image) | $(Z)$ | `price` |
 #
 # ### Exercise 05.3 · A warm-up
 #
@@ -1274,7 +1274,7 @@ claims.show(
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $v_k$ | factor number $k$ of the sprites: shape, scale, x or y; there are $K$ | $(N)$ | `factors[:, k]` |
+# | $v_k$ | factor number $k$ of the sprites: shape, scale, x or y; there are $K$ (in lesson 02 $K$ counted categories) | $(N)$ | `factors[:, k]` |
 # | $\mathrm{MI}$ | mutual information, in nats | number | `mutual_info_score` |
 
 # %%
@@ -1871,7 +1871,7 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $c$ | the rate that is asked for, in nats | number | `capacity` |
+# | $c$ | the rate that is asked for, in nats (in lesson 03 a factor on the KL) | number | `capacity` |
 #
 # <details><summary>Hint 1: capacity</summary>
 #

@@ -141,9 +141,9 @@ plots.show_images(
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $y$ | a noisy image, made from the clean image $x$ | as $x$ | `noisy` |
-# | $r(y)$ | what a denoiser returns for $y$ | as $x$ | `model(noisy)` |
-# | $\sigma$ | in this lesson: standard deviation of the noise | number | `SIGMA`, `level` |
-# | $\rho$ | share of the pixels that are destroyed | number | `level` |
+# | $r(y)$ | what a denoiser returns for $y$ (in lesson 03 $r$ was a deviation) | as $x$ | `model(noisy)` |
+# | $\sigma$ | in this lesson: standard deviation of the noise (in lesson 00 that of a code) | number | `SIGMA`, `level` |
+# | $\rho$ | share of the pixels that are destroyed (in lesson 03 a mean of weights) | number | `level` |
 # | $p(x \mid y)$ | which clean images may lie behind $y$ | | |
 # | $p_\sigma(y)$ | density of the noisy images | | `log_density` |
 #
@@ -655,10 +655,10 @@ tuned = {
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $m, C$ | mean and covariance of the training images | $(D)$, $(D, D)$ | `mean`, `covariance` |
-# | $a, b$ | what the noise does on average: $\mathbb E[y \mid x] = a x + b$ | numbers | `slope`, `offset` |
-# | $v$ | variance of $y$ around that mean, averaged over images | $(D)$ | `variance` |
-# | $W$ | the matrix of the filter | $(D, D)$ | `weights` |
+# | $m, C$ | mean and covariance of the training images (in lesson 03 $m$ was the mean of a posterior, $C$ the covariance that a model gives $x$) | $(D)$, $(D, D)$ | `mean`, `covariance` |
+# | $a, b$ | what the noise does on average: $\mathbb E[y \mid x] = a x + b$ (in lesson 03 a factor in the loss and an offset) | numbers | `slope`, `offset` |
+# | $v$ | variance of $y$ around $a x + b$, averaged over images (in lesson 05 $v_k$ was a factor) | $(D)$ | `variance` |
+# | $W$ | the matrix of the filter (in lesson 03 that of a decoder) | $(D, D)$ | `weights` |
 #
 # All three kinds of noise act on each pixel separately, and $\mathbb E[y \mid x]$ is a
 # straight line in $x$. Hence the covariance of $y$ is $a^2 C + \mathrm{diag}(v)$, and the

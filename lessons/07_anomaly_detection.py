@@ -229,16 +229,17 @@ plt.show()
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $s(x)$ | score of an image, higher means stranger | $(B)$ | `scores` |
-# | $x, x'$ | a normal and a strange image | | |
-# | $\tau$ | threshold: an alarm when $s(x) > \tau$ | number | `threshold` |
+# | $s(x)$ | score of an image, higher means stranger (in lesson 02 $s$ was a scale, and the score a slope) | $(B)$ | `scores` |
+# | $x, x'$ | a normal and a strange image (in lesson 00 $x$ is any image) | | |
+# | $\tau$ | threshold: an alarm when $s(x) > \tau$ (in lesson 05 the water level) | number | `threshold` |
 # | $\alpha$ | false-alarm rate that we promise | number | `FALSE_ALARMS` |
-# | $\pi$ | share of strange images in the stream | number | `anomaly_rate` |
-# | $M$ | number of strange test images | number | |
+# | $\pi$ | share of strange images in the stream (in lesson 03 the circle's number) | number | `anomaly_rate` |
+# | $M$ | number of strange test images (in lesson 04 those that a code is to tell apart) | number | |
+# | $n$ | number of validation images (in lesson 02 that of the other dimensions) | number | |
 # | $L$ | codes drawn for each image | number | `DRAWS` |
 # | $P(\cdot)$ | probability | number | |
-# | $C(x)$ | length of a compressed image | $(B)$ nats | `complexity` |
-# | $a_c, b_c$ | black and white pixels of an image in context $c$ | numbers | `black`, `white` |
+# | $C(x)$ | length of a compressed image (in lesson 06 $C$ was a covariance) | $(B)$ nats | `complexity` |
+# | $a_c, b_c$ | black and white pixels of an image in context $c$ (in lesson 06 $a$ and $b$ belonged to the noise, in lesson 05 $c$ was a rate) | numbers | `black`, `white` |
 #
 # It is 1 for a perfect score and 0.5 for one that says nothing. A value **below** 0.5 says
 # that strange images score as more normal than normal ones. AUROC needs no threshold.
