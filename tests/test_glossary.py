@@ -61,7 +61,8 @@ def test_a_first_column_may_hold_several_symbols():
 def _bold(stem):
     """The words in bold of a lesson, in small letters."""
     cells = [c.source for c in notebook(stem, True).cells if c.cell_type == "markdown"]
-    found = re.findall(r"\*\*([^*]+?)[.:,]?\*\*", "\n".join(cells))
+    plain = re.sub(r"`[^`]*`", "", "\n".join(cells))  # stars in code are powers
+    found = re.findall(r"\*\*([^*]+?)[.:,]?\*\*", plain)
     # The evidence lower bound is spelt with its initials in bold, and whole further down.
     return [" ".join(word.split()).lower() for word in found]
 
