@@ -224,15 +224,10 @@ except ValueError as error:
 #
 # All lessons use these symbols, in formulas and in code. You need not understand the words
 # yet: lessons 02 and 03 explain each of them. Come back when you meet a symbol that you
-<<<<<<< HEAD
-# forgot. Where a lesson needs a letter for something else, a table of its own says so. The
+# forgot; *symbols and words*, at the top of each lesson, leads to those of all lessons. Where
+# a lesson needs a letter for something else, a table of its own says so. The
 # code works with logarithms: for a density $p$, the function in the last column
 # returns $\log p$. **Shapes**: $B$ images in a
-=======
-# forgot; *symbols and words*, at the top of each lesson, leads to those of all lessons. The
-# code works with logarithms: for a density $p$, the function in the last column returns
-# $\log p$. **Shapes**: $B$ images in a
->>>>>>> h-min
 # batch, $D$ pixels in an image, $Z$ latent dimensions, $S$ samples. One convention holds
 # everywhere: **sum over pixels and over latent dimensions, mean over the batch, unit nats
 # per image** (a nat is $1/\ln 2 \approx 1.44$ bits).

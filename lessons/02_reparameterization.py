@@ -305,10 +305,6 @@ plt.show()
 # | $g$ | one random estimate of a gradient | $(S)$ | `estimates` |
 # | $p(z; \theta)$ | the density of $z$ | $(S)$ | |
 # | $b$ | baseline, a number subtracted from $f$ | number | `baseline` |
-<<<<<<< HEAD
-=======
-# | $R$, $n$ | the part of the cost from the other $n = D - 1$ dimensions; here $D$ counts those of a toy code | number | |
->>>>>>> h-min
 #
 # From here on $\sigma = 1$ where nothing else is said, so $z = \theta + \varepsilon$ has mean
 # $\theta$ and variance 1. We want the gradient of the average cost,
@@ -656,7 +652,7 @@ for power in range(1, 7):
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $n$ | number of the other dimensions, $D - 1$ | number | `n` |
+# | $n$ | number of the other dimensions, $D - 1$; here $D$ counts those of a toy code | number | `n` |
 # | $R$ | their part of the cost, $z_2^2 + \dots + z_D^2$ | number | |
 #
 # So $g$ gains the term $R\,\varepsilon_1$. Its mean is 0, but it is noise, and the variance of the
