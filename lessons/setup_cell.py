@@ -1,4 +1,4 @@
-# Set-up: finds the course's helpers. On Colab it fetches them first (a few seconds).
+# @title Set-up: finds the course's helpers; on Colab it fetches them (a few seconds)
 import os
 import subprocess
 import sys

@@ -1,6 +1,7 @@
 """Built notebooks match their sources, and hold nothing that should not be published."""
 
 import ast
+import html
 import json
 import re
 import shutil
@@ -300,3 +301,43 @@ def test_links_point_to_the_repository_of_the_project():
         first = _built(stem, solved).cells[0].source
         assert re.search(rf"colab\.research\.google\.com/github/{address}/", first)
         assert re.search(rf"mybinder\.org/v2/gh/{address}/", first)
+
+
+def test_a_caption_begins_the_words_of_its_figure():
+    words = {"image/png": {"alt": "Figure. nats against step."}}
+    page = '<img alt="Figure. nats against step." src="data:,">'
+    output = nbformat.v4.new_output(
+        "display_data", {"image/png": "", "text/html": page}, metadata=words
+    )
+    drawn = nbformat.v4.new_code_cell("plt.show()", outputs=[output])
+    below = nbformat.v4.new_markdown_cell('**Figure 4.2. The *KL* "rises".** Left ...')
+    book = nbformat.v4.new_notebook(cells=[drawn, below])
+    for _ in range(2):  # a second build changes nothing
+        publish.add_captions(book)
+        (output,) = book.cells[0].outputs
+        alt = 'Figure 4.2. The KL "rises". Figure. nats against step.'
+        assert output.metadata["image/png"]["alt"] == alt
+        assert (
+            'alt="Figure 4.2. The KL &quot;rises&quot;. Fig' in output.data["text/html"]
+        )
+
+
+def test_plumbing_is_folded_and_what_is_taught_is_not():
+    stem = "04_vae_in_pytorch"
+    book = builder.make_notebook(LESSONS[stem], TABLE, solved=False)
+    folded = [c for c in builder.code_cells(book) if c.metadata.get("jupyter")]
+    assert folded[0].source.startswith("# @title Set-up")
+    assert folded[0].metadata["cellView"] == "form"
+    assert any("widgets.explore(" in cell.source for cell in folded)
+    taught = {"exercise", "check", "definition"}
+    assert not any(taught & set(cell.metadata.get("tags", [])) for cell in folded)
+
+
+@each_notebook
+def test_a_figure_carries_its_words_where_they_are_read(stem, solved):
+    for cell in builder.code_cells(_built(stem, solved)):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                page = output.data["text/html"]
+                alt = html.unescape(re.search(r'alt="([^"]*)"', page)[1])
+                assert alt == output.metadata["image/png"]["alt"]

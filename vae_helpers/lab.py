@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 COPIES, RECORD, FIRST = "my_notebooks", ".copied.json", "00_start_here.ipynb"
+STYLE = Path(__file__).with_name("lab_style")
 NO_FOLDER = (
     "The course's folder is not here: no notebooks/{first} in {cwd}, in the folders "
     "above it, or beside {package}. Open a terminal in the course's folder and run "
@@ -115,12 +116,15 @@ def serve(copies: Path, options: list[str]) -> None:
     arguments = [
         f"--ServerApp.root_dir={copies.parent}",
         f"--LabApp.default_url={first}",
+        "--LabApp.custom_css=True",
         "--ServerApp.log_level=ERROR",
         "--LabApp.log_level=ERROR",
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--allow-root")  # as in a container; else the server refuses
     server = LabApp.initialize_server(argv=[*arguments, *options])
+    # After the reader's own folder of styles, which wins, and before JupyterLab's.
+    server.web_app.settings["static_custom_path"].insert(1, str(STYLE))
     # Read first: afterwards the address hides its token.
     line = f"JupyterLab runs until Ctrl-C. Its address:\n{server.public_url}"
     # Else the server prints its addresses itself, in eight lines.

@@ -182,7 +182,9 @@ def _whole_pixels(down: int, across: int, width: float) -> Axes:
     """
     dpi = plt.rcParams["figure.dpi"]
     each = max(1, round(width * dpi / across)) / dpi
-    figure = plt.figure(figsize=(each * across, each * down), layout="none")
+    figure = plt.figure(figsize=(each * across, each * down))
+    # With layout="none" above, the first drawing would switch the layout on again.
+    figure.set_layout_engine("none")
     return figure.add_axes((0, 0, 1, 1))
 
 

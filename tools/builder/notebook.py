@@ -14,6 +14,8 @@ from builder.reading import BEGIN, END, count
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS, NOTEBOOKS = ROOT / "lessons", ROOT / "notebooks"
+# Cells that draw, and whose code teaches nothing of the lesson: shown on a click.
+FOLDED = re.compile(r"^(widgets\.explore|drawings\.show|films?\.show)\(", re.MULTILINE)
 PATIENCE = "*The next cell takes about {seconds} s on two CPU cores.*"
 KERNEL = {
     "display_name": "Python 3 (ipykernel)",
@@ -80,7 +82,14 @@ def _header(lesson: dict, table: dict, solved: bool) -> str:
     twin = f"../{stem}.ipynb" if solved else f"solutions/{stem}.ipynb"
     words = f"{table['repository']}/blob/{table['branch']}/GLOSSARY.md"
     needs = ", ".join(f"lesson {n}" for n in lesson["needs"]) or "nothing before it"
+    numbers = [
+        f"**{other['stem'][:2]}**"
+        if other is lesson
+        else f"[{other['stem'][:2]}]({other['stem']}.ipynb)"
+        for other in table["lesson"]
+    ]
     return (
+        f"{' · '.join(numbers)}\n\n"
         f"[Open in Colab]({address['colab']}) · [Open in Binder]({address['binder']}) · "
         f"[{'without' if solved else 'with'} solutions]({twin}) · "
         f"[symbols and words]({words})\n\n"
@@ -135,7 +144,7 @@ def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
     title, rest = cells[0].source.split("\n", 1)
     cells[0].source = f"{title}\n\n{_header(lesson, table, solved)}\n\n{rest.strip()}"
     setup = nbformat.v4.new_code_cell(setup_cell(table))
-    setup.metadata["tags"] = ["setup"]
+    setup.metadata["tags"] = ["setup", "fold"]
     cells.insert(1, setup)
     cells.append(nbformat.v4.new_markdown_cell(_footer(lesson, table)))
     seen: dict[str, int] = {}
@@ -148,9 +157,11 @@ def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
         key = hashlib.sha256(text.encode()).hexdigest()[:12]
         seen[key] = seen.get(key, -1) + 1
         cell.id = key + (f"-{seen[key]}" if seen[key] else "")
-        cell.metadata = NotebookNode(
-            {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
-        )
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = NotebookNode({"tags": tags} if tags else {})
+        folded = "fold" in tags or FOLDED.search(cell.source)
+        if folded and cell.cell_type == "code":
+            cell.metadata.update(jupyter={"source_hidden": True}, cellView="form")
         seconds = table["timings"].get(lesson["stem"], {}).get("cells", {}).get(cell.id)
         if seconds:
             notice = nbformat.v4.new_markdown_cell(PATIENCE.format(seconds=seconds))

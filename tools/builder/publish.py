@@ -1,16 +1,19 @@
 """What may be published: clean outputs, figures in files, minutes in the texts."""
 
 import base64
+import html
 import io
 import json
 import re
+from itertools import pairwise
 
 from nbformat import NotebookNode
 from PIL import Image
 
 from builder.notebook import LESSONS, ROOT, links
 
-SIZE_LIMIT = 700 * 1024
+SIZE_LIMIT = 900 * 1024
+CAPTION = re.compile(r"\*\*(Figure [\dA-Z]+\.\d+\. .+?)\*\*", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 BINDER_BADGE = "https://mybinder.org/badge_logo.svg"
@@ -31,6 +34,7 @@ def clean(book: NotebookNode) -> None:
     """Take out of the outputs what only a running kernel can use, and timestamps."""
     book.metadata.pop("widgets", None)
     book.metadata.pop("language_info", None)
+    add_captions(book)
     for cell in book.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
@@ -38,6 +42,32 @@ def clean(book: NotebookNode) -> None:
             for output in cell.outputs:
                 if "image/png" in output.get("data", {}):
                     output.data["image/png"] = smaller(output.data["image/png"])
+
+
+def add_captions(book: NotebookNode) -> None:
+    """Begin the alternative text of a figure with its conclusion.
+
+    That is the bold sentence of its caption, which stands in the cell below the figure:
+    "**Figure 4.3. The gain is largest at the start.** Both curves ...".
+    """
+    for cell, below in pairwise(book.cells):
+        found = CAPTION.match(below.source)
+        for output in cell.get("outputs", []) if found else []:
+            about = output.get("metadata", {}).get("image/png", {})
+            if "alt" in about:
+                old = about["alt"]
+                words = old[old.index("Figure. ") :] if "Figure. " in old else old
+                about["alt"] = f"{_plain(found[1])} {words}"
+                page = output.data.get("text/html", "")
+                new = f'alt="{html.escape(about["alt"])}"'
+                output.data["text/html"] = page.replace(
+                    f'alt="{html.escape(old)}"', new
+                )
+
+
+def _plain(text: str) -> str:
+    """Markdown of a caption in one line, without its marks."""
+    return " ".join(re.sub(r"[*`$\\\\]", "", text).split())
 
 
 def complaints(book: NotebookNode) -> list[str]:

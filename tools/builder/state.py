@@ -23,7 +23,7 @@ RECORDS = ROOT / "vae_helpers" / "records"
 # Helpers that change how a result is shown, never what it is.
 PANELS = ["claims", "expected", "records"]
 SHOWING = {*PANELS, "plots", "widgets", "progress", "runtime", "sources", "download"}
-SHOWING |= {"predict", "drawings", "pictures"}
+SHOWING |= {"predict", "drawings", "pictures", "films"}
 DRAWING = set(
     "plot scatter legend imshow axhline axvline axline text annotate fill_between bar barh "
     "hist errorbar grid step contour contourf quiver set axis tick_params margins loglog "
@@ -163,7 +163,16 @@ def _only_shows(value: ast.AST) -> bool:
     if root == "claims" and names == ["review"]:
         return True
     drawn = names and (names[0].startswith("set_") or names[0] in DRAWING)
-    shows = {"print", "plots", "plt", "check", "display", "predict", "drawings", "pictures"}
+    shows = {
+        "print",
+        "plots",
+        "plt",
+        "check",
+        "display",
+        "predict",
+        "drawings",
+        "films",
+    }
     return root in shows or bool(drawn)
 
 

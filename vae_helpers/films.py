@@ -1,0 +1,134 @@
+"""Short silent films that loop, each with one still that tells the same.
+
+A film needs no kernel once it is made: it is an animated WebP file in the text of the page.
+Who asked their system for less motion, and GitHub's viewer, get the still.
+"""
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from vae_helpers.pictures import as_html
+
+SCALE = 1.5  # pixels of a frame for each pixel of the page
+LIMIT = 300 * 1024  # bytes of a film
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film that ends a cell.
+
+    Attributes:
+        data: the animated WebP file.
+        still: a PNG file of one frame.
+        width: in pixels of the page.
+        words: what the film shows, for those who do not see it.
+    """
+
+    data: bytes
+    still: bytes
+    width: int
+    words: str
+
+    def __repr__(self) -> str:
+        return f"Film: {self.words}"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        still = base64.b64encode(self.still).decode()
+        film = as_html(self.data, "image/webp", self.width, self.words)
+        calm = (
+            '<source media="(prefers-reduced-motion: reduce)" '
+            f'srcset="data:image/png;base64,{still}">'
+        )
+        data = {
+            "text/plain": repr(self),
+            "text/html": f"<picture>{calm}{film}</picture>",
+            "image/png": still,
+        }
+        return data, {"image/png": {"alt": self.words}}
+
+
+def show(
+    draw: Callable[[Figure, float], None],
+    words: str,
+    *,
+    frames: int = 30,
+    seconds: float = 4.0,
+    width: float = 5.0,
+    height: float = 3.0,
+    still: float = 1.0,
+    back: bool = False,
+) -> Film:
+    """Make a film by drawing its frames one after the other.
+
+    Args:
+        draw: called as draw(figure, t) with an empty figure and t from 0 to 1; what it
+            draws must be of one kind with fixed axes, so that nothing jumps.
+        words: what the film shows and what is to be seen in it, one or two sentences.
+        frames: how many pictures.
+        seconds: of one round, without the rest of a second at its end.
+        width, height: of the picture in inches of 100 pixels of the page.
+        still: the t of the picture that stands for the film.
+        back: play it backwards after it was played.
+
+    Raises:
+        ValueError: fewer than 2 frames, no words, or a film of more than 300 KB.
+    """
+    if frames < 2 or not words:
+        raise ValueError(
+            f"a film needs 2 frames or more and words, got {frames} frames"
+        )
+    times = [i / (frames - 1) for i in range(frames)]
+    pictures = [_frame(draw, t, width, height) for t in times]
+    kept = _file(_frame(draw, still, width, height), format="PNG", optimize=True)
+    if back:
+        pictures += pictures[-2:0:-1]
+    each = round(1000 * seconds / frames)
+    rests = [each] * (len(pictures) - 1) + [each if back else 1000]
+    for quality in (80, 60, 40):
+        data = _file(
+            pictures[0],
+            format="WEBP",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=rests,
+            loop=0,
+            quality=quality,
+            method=4,
+        )
+        if len(data) <= LIMIT:
+            return Film(data, kept, round(100 * width), " ".join(words.split()))
+    raise ValueError(
+        f"the film has {len(data) // 1024} KB, more than {LIMIT // 1024}: take fewer "
+        "frames or a smaller picture"
+    )
+
+
+def _frame(draw: Callable, t: float, width: float, height: float) -> Image.Image:
+    figure = Figure(figsize=(width, height), dpi=100 * SCALE, layout="constrained")
+    with torch.inference_mode():
+        draw(figure, t)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _file(picture: Image.Image, **options) -> bytes:
+    if options["format"] == "PNG":
+        picture = picture.quantize(128, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    picture.save(buffer, **options)
+    return buffer.getvalue()
+
+
+def to_file(film: Film, path) -> None:
+    """Write a film as a file, for a README or a page."""
+    with open(path, "wb") as file:
+        file.write(film.data)
