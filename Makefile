@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims sentences glossary memory bench links binder-check fork assignment grade test-grading lint clean
+.PHONY: help ready lab site test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims sentences glossary memory bench links binder-check fork assignment grade test-grading lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,7 +49,14 @@ test-browser: $(VENV)/.browser ## run the lessons and their widgets in Chromium
 	$(BIN)/python -m pytest -q -p no:nbval tests/browser $(ARGS)
 
 $(VENV)/.browser: $(VENV)/.ready
-	$(call install,-e '.[test$(comma)browser]')
+	$(call install,-e '.[test$(comma)browser$(comma)site]')
+	@touch $@
+
+site: $(VENV)/.site ## build the site from the notebooks as they are: build/site/index.html
+	$(BIN)/python tools/build_site.py $(ARGS)
+
+$(VENV)/.site: $(VENV)/.ready
+	$(call install,-e '.[test$(comma)site]')
 	@touch $@
 
 test-colab: ready ## run the lessons with Colab's versions, fetched as Colab does

@@ -239,7 +239,9 @@ def test_the_server_starts_on_a_taken_port_and_ends_with_one_line(tmp_path):
             assert f"/lab/tree/{lab.COPIES}/{lab.FIRST}?token=" in address
             assert f":{port}/" not in address
             found = int(address.split(":")[2].split("/")[0])
-            style = f"http://localhost:{found}/custom/custom.css?{address.split('?')[1]}"
+            style = (
+                f"http://localhost:{found}/custom/custom.css?{address.split('?')[1]}"
+            )
             with urlopen(style, timeout=20) as answer:  # noqa: S310 - our own server
                 assert b"max-width: 46rem" in answer.read()
             server.send_signal(signal.SIGINT)
