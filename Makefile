@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims sentences memory bench links binder-check fork assignment grade test-grading lint clean
+.PHONY: help ready lab test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims sentences glossary memory bench links binder-check fork assignment grade test-grading lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,9 @@ claims: ready ## LESSON=04: run it with other seeds, data and lengths (needs VAE
 
 sentences: ready ## list the sentences of the lessons that compare, for whoever reviews them
 	PYTHONPATH=tools $(BIN)/python tools/list_sentences.py
+
+glossary: ready ## write GLOSSARY.md, the symbols and the words of all lessons
+	PYTHONPATH=tools $(BIN)/python tools/make_glossary.py
 
 memory: ready ## measure the peak memory of every lesson
 	$(BIN)/python tools/measure_memory.py $(ARGS)

@@ -28,7 +28,8 @@
 #
 # The cell above makes the course's helpers importable. Every lesson then has one cell
 # with its imports and one with its settings. Names in capitals are settings: change
-# them as you like, and run the cells below again.
+# them as you like, and run the cells below again. In the lessons that train, `LONGER = 4`
+# takes four times as many steps.
 
 # %%
 import torch
@@ -58,12 +59,29 @@ device = runtime.start(SEED)
 # | **Build, train, look** | Read short cells, run them, compare with the Expected panel. |
 # | **Break it** | Make a famous mistake on purpose. Predict the symptom first. |
 # | **Exercise** | Replace the line `raise NotImplementedError`, run the check below it. |
-# | **Check yourself** | Answer three questions, then unfold the answers. |
+# | **Check yourself** | Answer the questions, then unfold the answers. |
 #
-# *Run All* never stops at an exercise that you have not solved: nothing later depends
-# on your answer. When cells behave oddly, choose *Restart Kernel and Run All*: a
-# notebook remembers cells in the order in which you ran them, not in the order in which
-# you see them.
+# **Keys.** *Shift+Enter* runs a cell and goes on to the next. A click on the bar at the left
+# of a cell folds it, another click unfolds it. The list symbol at the left edge of the
+# window opens the table of contents (menu: *View*, *Table of Contents*).
+#
+# **Run All** is for coming back: it brings you to where you stopped. On a first reading go
+# cell by cell, and predict before you run. *Run All* never stops at an exercise that you have
+# not solved: its check says *not attempted*, and nothing later depends on your answer.
+# When cells behave oddly, choose *Restart Kernel and Run All*: a notebook remembers cells in
+# the order in which you ran them, not in the order in which you see them.
+#
+# **Panels.** An *Expected* panel holds your numbers against a band, measured with three seeds
+# and widened, because the same seed may give other digits on other hardware. Outside it, a
+# setting is different or something is broken. A *claims* panel says of sentences of the
+# lesson whether they hold here, and in how many recorded runs they did: other seeds, all
+# digits or the small sample, longer training. "In 7 of 8" names the run that did not
+# agree; in yours the sentence may fail, too.
+#
+# **An AI assistant** can write the answers; then it has practised, and you have not. Do not
+# paste the exercise. Make your own attempt, show it *that* and the message of the check, and
+# ask what the message means, or for one hint without code. It may explain any line of a
+# lesson; test on numbers what it says.
 #
 # ## The data
 #
@@ -142,8 +160,12 @@ widgets.explore(
 # Write what `to_unit_interval` does for stored images: take `images`, a `uint8` tensor of
 # any shape, and return a `float32` tensor of the same shape, with 0 for 0 and 1 for 255.
 #
-# Run the check first, before you write anything: it says that you have not begun. Then
-# try something wrong on purpose, such as `return images // 255`, and read the answer.
+# Run the check first, before you write anything: it says **not attempted**. Then try
+# something wrong on purpose, such as `return images // 255`. **Wrong** comes with a
+# diagnosis, if the mistake is a usual one. Then try `return images.float() / 200`. This is no
+# usual mistake, so the check prints a tiny case, with your result and the right one. Work it
+# on paper; where you and your code part is the mistake. Stuck? Open one hint, try again,
+# then the next.
 
 
 # %% tags=["exercise"]
@@ -186,8 +208,10 @@ pixel, logit = torch.tensor([255.0]), torch.tensor([5.0])
 print("loss of one pixel:", F.binary_cross_entropy_with_logits(logit, pixel).item())
 
 # %% [markdown]
-# No error, and a large negative number. A model that is trained on this loss gets "better"
-# for ever and learns nothing. The helpers of this course refuse such input and say why:
+# No error, and a large negative number. The loss is `log(1 + exp(logit)) - logit * pixel`,
+# here 5.007 - 5 * 255: with a pixel above 1 it falls without end as the logit grows. A model
+# that is trained on this loss gets "better" for ever and learns nothing. The helpers of this
+# course refuse such input and say why:
 
 # %% tags=["nbval-check-output"]
 try:
@@ -200,7 +224,9 @@ except ValueError as error:
 #
 # All lessons use these symbols, in formulas and in code. You need not understand the words
 # yet: lessons 02 and 03 explain each of them. Come back when you meet a symbol that you
-# forgot. The code works with logarithms: for a density $p$, the function in the last column
+# forgot; *symbols and words*, at the top of each lesson, leads to those of all lessons. Where
+# a lesson needs a letter for something else, a table of its own says so. The
+# code works with logarithms: for a density $p$, the function in the last column
 # returns $\log p$. **Shapes**: $B$ images in a
 # batch, $D$ pixels in an image, $Z$ latent dimensions, $S$ samples. One convention holds
 # everywhere: **sum over pixels and over latent dimensions, mean over the batch, unit nats
@@ -209,7 +235,7 @@ except ValueError as error:
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $x$ | an image, pixels in $[0, 1]$ | $(B, 1, 28, 28)$, $D = 784$ | `x` |
-# | $z$ | its code, the latent variable | $(B, Z)$ | `z` |
+# | $z$ | the code of an image, the latent variable | $(B, Z)$ | `z` |
 # | $\hat x$ | a reconstruction of $x$ | as $x$ | `reconstruction` |
 # | $p(z)$ | prior, standard normal $\mathcal N(0, I)$ | $(B)$ | `standard_normal_log_prob` |
 # | $p_\theta(x \mid z)$ | likelihood, given by the decoder | $(B)$ | `bernoulli_log_likelihood` |
@@ -232,8 +258,8 @@ except ValueError as error:
 # 1. You change a setting and run only the last cell. Which value does it use?
 # 2. A friend's notebook prints other digits behind the decimal point with the same
 #    seed. Is one of you wrong?
-# 3. `pip install` succeeded in a terminal, but the notebook says `ModuleNotFoundError`.
-#    Why?
+# 3. A claims panel says of a sentence: holds here, and held "in 6 of 8" recorded runs. Your
+#    report has one line for it. What do you write?
 #
 # <details><summary>Answers</summary>
 #
@@ -241,8 +267,8 @@ except ValueError as error:
 #    cells below it.
 # 2. No. PyTorch promises equal numbers only for the same version on the same hardware.
 #    That is why the Expected panels give a band, measured with several seeds.
-# 3. The notebook runs another Python than the terminal. Put `%pip install` with the
-#    package's name into a cell, run it, and restart the kernel.
+# 3. That it held in your run and in six of eight recorded ones, and which two did not agree.
+#    One run of yours does not outvote them.
 # </details>
 
 # %% [markdown]

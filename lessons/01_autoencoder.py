@@ -22,6 +22,27 @@
 # - show that a linear autoencoder learns what principal component analysis computes;
 # - say how many bits a code saves, and what it costs in squared error;
 # - draw new images from an autoencoder, and say which choice that takes.
+#
+# **Before you start**, three questions of a minute each. (Symbols: the
+# [notation table](00_start_here.ipynb#Notation).)
+#
+# 1. A batch of stored digits is a `uint8` tensor of shape (128, 1, 28, 28). How many numbers
+#    describe one image, and what happens to them before a model sees them?
+#    ([The data](00_start_here.ipynb#The-data))
+# 2. An image has the four pixels 0, 1, 1, 0, its reconstruction 0, 0.5, 1, 0.5. How large is
+#    the squared error, summed over pixels as in this course, and how large is the mean over
+#    pixels? ([Notation](00_start_here.ipynb#Notation))
+# 3. Assumed: project the point (3, 1) onto the diagonal, whose direction of length 1 is
+#    $(1, 1)/\sqrt 2$. How far from the origin is the foot, and which point is it? (Used in
+#    *Smallest case* below.)
+#
+# <details><summary>Answers</summary>
+#
+# 1. 784. They are turned into floats and divided by 255.
+# 2. The sum is $0.25 + 0.25 = 0.5$; the mean over four pixels is 0.125.
+# 3. The product of both is $(3 + 1)/\sqrt 2 = 2.83$, the distance. Walking that far along the
+#    direction leads to (2, 2).
+# </details>
 
 # %% [markdown]
 # ## Set-up
@@ -79,7 +100,8 @@ plots.show_images(
 #
 # Take images of two pixels that are nearly equal. One number, the position along the
 # diagonal, describes each image almost completely. To compress, project onto the
-# direction of largest variance; to restore, walk back along it.
+# direction of largest variance; to restore, walk back along it. (`torch.linalg.svd` finds the
+# direction; the next section says how.)
 
 # %%
 torch.manual_seed(SEED)
@@ -109,17 +131,23 @@ print(f"squared error per pixel {error:.4f}, variance per pixel {variance:.4f}")
 # ## The maths: PCA by the singular value decomposition
 #
 # Put the images, minus their mean $m$, into the rows of a matrix. The singular value
-# decomposition (SVD) splits this matrix into three. The rows of the third are directions
-# in pixel space, each of length 1 and at right angles to the others, in falling order of
-# variance (the squared standard deviation of the images along them). The first $Z$ of them
-# are the rows of $V$.
+# decomposition (SVD) writes it as a product of three, in code:
+#
+# `images - mean = U @ torch.diag(S) @ Vh`
+#
+# Read it for one image, that is for one row. The rows of `Vh` are directions in pixel space,
+# pictures like the mean. The same row of `U @ torch.diag(S)` says how much of each direction
+# to add to the mean to get this image. The directions have length 1 and are at right angles
+# to one another (**orthonormal**). They stand in falling order of variance, the squared
+# standard deviation of the images along them. The first $Z$ of them are the rows of $V$, and
+# PCA stops the sum after these.
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $x$ | image, flattened | $(B, D)$ | `x` |
+# | $x$ | image, as in lesson 00, flattened | $(B, D)$ | `x` |
 # | $m$ | mean image | $(D)$ | `mean` |
 # | $V$ | principal directions, one a row, orthonormal | $(Z, D)$ | `directions` |
-# | $z$ | code | $(B, Z)$ | `z` |
+# | $z$ | code, as in lesson 00 | $(B, Z)$ | `z` |
 #
 # $$z = (x - m)\,V^\top, \qquad \hat x = m + z\,V.$$
 #
@@ -163,9 +191,13 @@ check.pca_reconstruct(pca_reconstruct)
 # </details>
 
 # %% [markdown]
-# The covariance of two pixels says how they vary together. The eigenvectors of the table of
-# all covariances are the same directions, and for many images they are faster to compute.
-# We write PCA with them and measure it on the test images.
+# The covariance of two pixels says how they vary together: the mean of their product, minus
+# the product of their means. The eigenvectors of the table of all covariances are the same
+# directions, and for many images they are faster to compute. To see that they are the same,
+# put the SVD into that table. For centred images it is `images.T @ images` over their number,
+# and `U.T @ U` is the identity, so what remains is `Vh.T @ torch.diag(S**2) @ Vh`: the rows
+# of `Vh` are eigenvectors, and the squares of `S`, over the number, are the variances. We
+# write PCA with them and measure it on the test images.
 
 
 # %% tags=["definition"]
@@ -213,8 +245,8 @@ labels = ["image"] + [f"PCA, Z = {s}" for s in SIZES]
 plots.show_images(rows.clamp(0, 1), 10, row_labels=labels)
 
 # %% [markdown]
-# With 2 numbers every image is a blend of a few ghosts. Between 20 and 50 numbers the
-# digits become readable. Was your prediction near?
+# With 2 numbers every image is a blend of a few ghosts, and further down the strokes come
+# out. In which row do you read all ten digits for the first time? Was your prediction near?
 #
 # ## Build it: an autoencoder
 #
@@ -366,8 +398,10 @@ expected("01", digits, {"linear over PCA, Z = 10: ratio of errors": ratio})
 # Gradient descent comes down to the error of PCA, or nearly so; what is left is training
 # that has not settled, most of all at $Z = 2$. The panel below says how near.
 #
-# Now the directions. The columns of the decoder's matrix span a plane of dimension $Z$ in
-# the space of images. Two planes are compared by their **principal angles**: all cosines
+# Now the directions. The columns of the decoder's matrix **span** a plane of dimension $Z$ in
+# the space of images: all the pictures that are sums of multiples of them. `torch.linalg.qr`
+# gives the same plane orthonormal directions, so that only the plane is compared and not the
+# lengths. Two planes are compared by their **principal angles**: all cosines
 # are 1 when the planes are the same.
 
 # %%

@@ -24,6 +24,27 @@
 # - estimate the gradient of an average in two ways and say what makes each of them noisy;
 # - say why networks return `logvar`, and how its usual mistakes look;
 # - reparameterise other distributions, and name the price for a discrete one.
+#
+# **Before you start**, three questions of a minute each. (Symbols: the
+# [notation table](00_start_here.ipynb#Notation).)
+#
+# 1. In the training loop of lesson 01, what does `loss.backward()` compute, and which way does
+#    `optimizer.step()` then move a weight whose gradient is positive?
+#    ([Build it: an autoencoder](01_autoencoder.ipynb#Build-it:-an-autoencoder))
+# 2. The cost is $(wz - 2)^2$ with $w = 2$ and $z = 3$. How large is its derivative by $w$, and
+#    how large the one by $z$? (The chain rule, used in *The problem* below.)
+# 3. A random number is 0 or 4, each with probability one half. How large are its mean, the
+#    mean of its square, and its variance, the mean squared distance from the mean? Which
+#    equation joins the three?
+#    (Lesson 01 meets the variance in [its PCA](01_autoencoder.ipynb#The-maths:-PCA-by-the-singular-value-decomposition).)
+#
+# <details><summary>Answers</summary>
+#
+# 1. The derivative of the loss by every weight, its gradient. A weight with a positive one is
+#    made smaller, since the loss is to fall.
+# 2. By $w$ it is $2\,(wz - 2)\,z = 24$, by $z$ it is $2\,(wz - 2)\,w = 16$.
+# 3. Mean 2, mean square 8, variance 4: the variance is the mean square minus the squared mean.
+# </details>
 
 # %% [markdown]
 # ## Set-up
@@ -84,7 +105,7 @@ digits = data.load_images("MNIST")
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $\theta$ | in this lesson: the mean of a toy code, the role of $\mu$ | number | `theta` |
+# | $\theta$ | in this lesson: the mean of a toy code, the role of $\mu$ (in lesson 00 the weights of the decoder) | number | `theta` |
 # | $w$ | weight of the toy decoder | number | `w` |
 #
 # The sign $\sim$ means "is drawn from". PyTorch can draw in two ways, `sample()` and
@@ -279,16 +300,17 @@ plt.show()
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $f(z)$ | the cost of a code; here $f(z) = z^2$ | $(S)$ | `cost` |
-# | $\mathbb E[f(z)]$ | the mean of $f$ over all draws, the expectation | number | |
+# | $\mathbb E[f(z)]$ | the mean of $f$ over all draws, the expectation (in lesson 00 over draws from $q$) | number | |
 # | $\mathrm{Var}[g]$ | variance: the mean of $(g - \mathbb E[g])^2$ | number | `variance` |
 # | $g$ | one random estimate of a gradient | $(S)$ | `estimates` |
 # | $p(z; \theta)$ | the density of $z$ | $(S)$ | |
 # | $b$ | baseline, a number subtracted from $f$ | number | `baseline` |
-# | $R$, $n$ | the part of the cost from the other $n = D - 1$ dimensions | number | |
 #
-# We want the gradient of the average cost, $\nabla_\theta\, \mathbb E[f(z)]$. For
-# $f(z) = z^2$ we know it: $\mathbb E[z^2] = \theta^2 + 1$, so it is $2\theta$. With a
-# network as $f$ nobody can compute the average, and we must estimate from draws.
+# From here on $\sigma = 1$ where nothing else is said, so $z = \theta + \varepsilon$ has mean
+# $\theta$ and variance 1. We want the gradient of the average cost,
+# $\nabla_\theta\, \mathbb E[f(z)]$. For $f(z) = z^2$ we know it. A mean square is the squared
+# mean plus the variance, $\mathbb E[z^2] = \theta^2 + 1$, and the derivative is $2\theta$. With
+# a network as $f$ nobody can compute the average, and we must estimate from draws.
 #
 # The trouble is that $\theta$ sits in the distribution over which we average. With
 # $z = \theta + \varepsilon$ it moves into the function:
@@ -592,28 +614,81 @@ for power in range(1, 7):
 # %% [markdown]
 # So $\mathbb E[\varepsilon^2] = 1$, $\mathbb E[\varepsilon^4] = 3$,
 # $\mathbb E[\varepsilon^6] = 15$, and odd powers have mean 0. We also use
-# $\mathrm{Var}[g] = \mathbb E[g^2] - \mathbb E[g]^2$, with $\mathbb E[g] = 2\theta$.
+# $\mathrm{Var}[g] = \mathbb E[g^2] - \mathbb E[g]^2$, with $\mathbb E[g] = 2\theta$. The results
+# first, in one dimension:
 #
-# **Score function**, $g = (\theta + \varepsilon)^2\varepsilon$. The even powers of $g^2$ are
+# | Estimate | $g$ | $\mathrm{Var}[g]$ | at $\theta = 1$ |
+# |---|---|---|---|
+# | pathwise | $2(\theta + \varepsilon)$ | $4$ | 4 |
+# | score function | $(\theta + \varepsilon)^2\,\varepsilon$ | $\theta^4 + 14\theta^2 + 15$ | 30 |
+# | with baseline $b = \theta^2 + 1$ | $\big((\theta + \varepsilon)^2 - b\big)\,\varepsilon$ | $8\theta^2 + 10$ | 18 |
 #
-# $$\mathbb E[g^2] = \mathbb E[\theta^4\varepsilon^2 + 6\theta^2\varepsilon^4 + \varepsilon^6] = \theta^4 + 18\theta^2 + 15, \qquad \mathrm{Var}[g] = \theta^4 + 14\theta^2 + 15.$$
+# <details><summary>The score function, line by line</summary>
 #
-# **With baseline** $b = \theta^2 + 1$, $g = (2\theta\varepsilon + \varepsilon^2 - 1)\,\varepsilon$. Squared, the even powers are
+# 1. Multiply out: $g = \theta^2\varepsilon + 2\theta\varepsilon^2 + \varepsilon^3$.
+# 2. Its mean: only the even power counts, $\mathbb E[g] = 2\theta$. It is unbiased.
+# 3. Square it. Three squares, $\theta^4\varepsilon^2 + 4\theta^2\varepsilon^4 + \varepsilon^6$, and
+#    three double products, $4\theta^3\varepsilon^3 + 2\theta^2\varepsilon^4 + 4\theta\varepsilon^5$.
+# 4. Take the mean. The odd powers go, and $\varepsilon^4$ stands there $4\theta^2 + 2\theta^2$
+#    times: $\mathbb E[g^2] = \theta^4 \cdot 1 + 6\theta^2 \cdot 3 + 15 = \theta^4 + 18\theta^2 + 15$.
+# 5. Subtract $\mathbb E[g]^2 = 4\theta^2$: $\mathrm{Var}[g] = \theta^4 + 14\theta^2 + 15$.
 #
-# $$\mathbb E[g^2] = \mathbb E[4\theta^2\varepsilon^4 + \varepsilon^6 - 2\varepsilon^4 + \varepsilon^2] = 12\theta^2 + 10, \qquad \mathrm{Var}[g] = 8\theta^2 + 10.$$
+# At $\theta = 1$: $\mathbb E[g^2] = 1 + 18 + 15 = 34$, and $34 - 4 = 30$.
+# </details>
+# <details><summary>With the baseline, line by line</summary>
 #
-# **In $D$ dimensions** the cost gains $R$, the sum of the other $n = D - 1$ squares. It is
-# independent of $\varepsilon_1$, with mean $n(\theta^2 + 1)$ and variance
-# $n(4\theta^2 + 2)$. So $g$ gains the term $R\,\varepsilon_1$. With
-# $\mathbb E[z_1^2\varepsilon_1^2] = \mathbb E[\theta^2\varepsilon_1^2 + 2\theta\varepsilon_1^3 + \varepsilon_1^4] = \theta^2 + 3$, the variance gains
+# 1. $(\theta + \varepsilon)^2 - (\theta^2 + 1) = 2\theta\varepsilon + \varepsilon^2 - 1$, so
+#    $g = 2\theta\varepsilon^2 + \varepsilon^3 - \varepsilon$. The large $\theta^2\varepsilon$ is gone.
+# 2. Its mean is $2\theta$ again.
+# 3. Square it. The squares are $4\theta^2\varepsilon^4 + \varepsilon^6 + \varepsilon^2$, the double
+#    products $4\theta\varepsilon^5 - 4\theta\varepsilon^3 - 2\varepsilon^4$.
+# 4. Take the mean: $\mathbb E[g^2] = 4\theta^2 \cdot 3 + 15 + 1 - 2 \cdot 3 = 12\theta^2 + 10$.
+# 5. Subtract $4\theta^2$: $\mathrm{Var}[g] = 8\theta^2 + 10$.
 #
-# $$\mathbb E[R^2] + 2\,\mathbb E[R]\,\mathbb E[z_1^2\varepsilon_1^2] = n(4\theta^2 + 2) + n^2(\theta^2 + 1)^2 + 2n(\theta^2 + 1)(\theta^2 + 3).$$
+# At $\theta = 1$: $22 - 4 = 18$.
+# </details>
 #
-# At $\theta = 1$ the sum is $30 + 22(D-1) + 4(D-1)^2$: it grows with the **square** of the
-# dimension. The baseline removes the mean of $R$, and only $n(4\theta^2 + 2)$ remains. The
-# pathwise estimate still has variance 4: this cost is a sum with one term for each
-# coordinate (it is **separable**), so the slope in $z_1$ does not depend on the others. A
-# network is not separable; we shall measure one.
+# **In $D$ dimensions** the cost gains a part that has nothing to do with $\varepsilon_1$:
+#
+# | Symbol | Meaning | Shape | Name in code |
+# |---|---|---|---|
+# | $n$ | number of the other dimensions, $D - 1$; here $D$ counts those of a toy code | number | `n` |
+# | $R$ | their part of the cost, $z_2^2 + \dots + z_D^2$ | number | |
+#
+# So $g$ gains the term $R\,\varepsilon_1$. Its mean is 0, but it is noise, and the variance of the
+# score function grows by
+#
+# $$n(4\theta^2 + 2) + n^2(\theta^2 + 1)^2 + 2n(\theta^2 + 1)(\theta^2 + 3).$$
+#
+# At $\theta = 1$ the variance is $30 + 22(D-1) + 4(D-1)^2$: it grows with the **square** of the
+# dimension. The baseline, now $b = D\,(\theta^2 + 1)$, removes the mean of $R$, and only the
+# first of the three terms remains: $18 + 6(D-1)$ at $\theta = 1$. For $D = 100$ these are 41,412
+# and 612. The pathwise estimate still has variance 4: this cost is a sum with one term for
+# each coordinate (it is **separable**), so the slope in $z_1$ does not depend on the others.
+# A network is not separable; we shall measure one.
+#
+# <details><summary>The other dimensions, line by line</summary>
+#
+# 1. One other square: $z^2 = \theta^2 + 2\theta\varepsilon + \varepsilon^2$ has mean $\theta^2 + 1$. Its
+#    deviation from it is $2\theta\varepsilon + (\varepsilon^2 - 1)$, whose square has the mean
+#    $4\theta^2 + 0 + (3 - 2 + 1) = 4\theta^2 + 2$: that is its variance.
+# 2. $R$ is a sum of $n$ independent ones, so means and variances add up:
+#    $\mathbb E[R] = n(\theta^2 + 1)$ and $\mathrm{Var}[R] = n(4\theta^2 + 2)$.
+# 3. Hence $\mathbb E[R^2] = \mathrm{Var}[R] + \mathbb E[R]^2 = n(4\theta^2 + 2) + n^2(\theta^2 + 1)^2$.
+# 4. $g = z_1^2\,\varepsilon_1 + R\,\varepsilon_1$. Its mean stays, because
+#    $\mathbb E[R\,\varepsilon_1] = \mathbb E[R]\,\mathbb E[\varepsilon_1] = 0$. So the variance gains what
+#    $\mathbb E[g^2]$ gains.
+# 5. $g^2 = z_1^4\,\varepsilon_1^2 + 2 R\,z_1^2\,\varepsilon_1^2 + R^2\varepsilon_1^2$. The first is the
+#    one-dimensional case. $R$ is independent of $z_1$ and $\varepsilon_1$, so the gain is
+#    $2\,\mathbb E[R]\,\mathbb E[z_1^2\varepsilon_1^2] + \mathbb E[R^2] \cdot 1$.
+# 6. $\mathbb E[z_1^2\varepsilon_1^2] = \mathbb E[\theta^2\varepsilon_1^2 + 2\theta\varepsilon_1^3 + \varepsilon_1^4] = \theta^2 + 3$.
+#    Put 3 and 6 into 5: that is the formula above.
+# 7. With the baseline $R - \mathbb E[R]$ takes the place of $R$. Its mean is 0 and its mean square
+#    is $\mathrm{Var}[R]$, so line 5 leaves $n(4\theta^2 + 2)$.
+#
+# At $\theta = 1$: $\mathbb E[R] = 2n$, $\mathbb E[R^2] = 6n + 4n^2$, $\mathbb E[z_1^2\varepsilon_1^2] = 4$, and the
+# gain is $2 \cdot 2n \cdot 4 + 6n + 4n^2 = 22n + 4n^2$.
+# </details>
 
 
 # %% tags=["definition"]
@@ -956,14 +1031,14 @@ claims.show(
 )
 
 # %% [markdown]
-# ## Beyond the Gaussian
+# ## Second reading: beyond the Gaussian
 #
-# This section and the next are not needed for lessons 03 and 04; they may wait for a second
-# reading.
+# This section and the next, exercise 02.3 with them, are not needed for lessons 03 and 04.
+# On a first reading go on with *Break it*, and come back later.
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $m$, $s$ | location and scale, the roles of $\mu$ and $\sigma$ | $(B, Z)$ | `location`, `scale` |
+# | $m$, $s$ | location and scale, the roles of $\mu$ and $\sigma$ (in lesson 01 $m$ was the mean image) | $(B, Z)$ | `location`, `scale` |
 # | $u$ | uniform noise between 0 and 1 | $(B, Z)$ | `u` |
 # | $F(z)$ | probability of a value below $z$, the CDF | $(B, Z)$ | `cdf`, its inverse `icdf` |
 #
@@ -1081,7 +1156,7 @@ plt.show()
 # The histogram of the draws follows the exact density, peak included, and the CDF of each
 # draw gives its $u$ back.
 #
-# ## A discrete choice: Gumbel-softmax
+# ## Second reading: a discrete choice, Gumbel-softmax
 #
 # A choice among $K$ categories has no path: when a probability grows a little, the
 # choice stays the same, or jumps.

@@ -23,6 +23,29 @@
 # - write the KL and the reconstruction term with their signs, sums and constants;
 # - tighten the bound with more samples, and say how far it still is from the truth;
 # - measure which weight on the KL a piece of code really uses.
+#
+# **Before you start**, three questions of a minute each. (Symbols: the
+# [notation table](00_start_here.ipynb#Notation).)
+#
+# 1. $z = \mu + \sigma\varepsilon$ with $\mu = 1$ and $\sigma = 0.5$. How large are the mean of $z$
+#    and the mean of $z^2$?
+#    ([The maths: moving the gradient](02_reparameterization.ipynb#The-maths:-moving-the-gradient-inside-the-average))
+# 2. An encoder returns `logvar` = 0 for one latent and `logvar` = $2 \log 3$ for another. Which
+#    two standard deviations are these?
+#    ([Build it: the reparameterised sample](02_reparameterization.ipynb#Build-it:-the-reparameterised-sample))
+# 3. Two independent pixels have the probabilities 0.5 and 0.2. What is the probability of both,
+#    and what is its natural logarithm, computed from the two logarithms? Why does code prefer
+#    the logarithms when there are 784 pixels?
+#    ([Notation](00_start_here.ipynb#Notation): the code works with logarithms)
+#
+# <details><summary>Answers</summary>
+#
+# 1. The mean of $z$ is 1. A mean square is the squared mean plus the variance: $1 + 0.25 = 1.25$.
+# 2. $\sigma = \exp(\tfrac12 \log\sigma^2)$: $\exp 0 = 1$ and $\exp(\log 3) = 3$.
+# 3. The probability is 0.1, its logarithm $-0.693 - 1.609 = -2.303$. A product of 784 such
+#    numbers is too small for 32 bits and becomes 0; the sum of their logarithms is an
+#    ordinary number.
+# </details>
 
 # %% [markdown]
 # ## Set-up
@@ -84,7 +107,7 @@ digits = data.load_images("MNIST")
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $f$ | the decoder of this first part | number | `decoder` |
+# | $f$ | the decoder of the first part (in lesson 02 the cost of a code) | number | `decoder` |
 # | $\sigma_x$ | standard deviation of the noise on $x$; not $\sigma$, which belongs to the code | number | `SIGMA_X`, `sigma_x` |
 # | $\pi$ | the circle's number, in the constant $\log 2\pi$ of every Gaussian | number | `math.pi` |
 #
@@ -199,8 +222,11 @@ for sigma_x in (0.5, 0.1, 0.02):
 # $$\mathrm{KL}(q \,\Vert\, p) = \mathbb E_q\big[\log q(z) - \log p(z)\big] \;\ge\; 0,
 # \quad\text{and it is 0 only for } q = p.$$
 #
-# It is not a distance: exchanging $q$ and $p$ gives another number. Here is the quantity
-# of this lesson. We *maximise* it, and the next sections derive it:
+# It is not a distance: exchanging $q$ and $p$ gives another number. With $\mathcal N(0, 4)$ in
+# first and $\mathcal N(0, 1)$ in second place it is 0.81 nats, the other way round 0.32. (4 and 1
+# are variances; the formula comes below.)
+#
+# Here is the quantity of this lesson. We *maximise* it, and the next sections derive it:
 #
 # $$\mathrm{ELBO} = \underbrace{\mathbb E_q\big[\log p_\theta(x \mid z)\big]}_{\text{how well the guessed codes explain } x} - \underbrace{\mathrm{KL}\big(q(z \mid x) \,\Vert\, p(z)\big)}_{\text{how far the guess leaves the prior}}$$
 #
@@ -300,24 +326,36 @@ widgets.explore(
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $W$ | weights of the linear decoder | $(D, Z)$ | `weight` |
-# | $b$ | its offset, the mean of all data | $(D)$ | `offset` |
+# | $b$ | offset of the linear decoder, the mean of all data (in lesson 02 a baseline) | $(D)$ | `offset` |
 # | $\sigma_x$ | standard deviation of the noise on $x$, as before | number | `sigma` |
 # | $C$ | covariance of $x$ | $(D, D)$ | `covariance` |
 # | $r$, $\delta$ | deviations: $x - b - W\mu$ and $z - \mu$ | $(D)$, $(Z)$ | |
-# | $m(x), \Sigma$ | mean and covariance of the true posterior | $(Z), (Z, Z)$ | `posterior` |
+# | $m(x), \Sigma$ | mean and covariance of the true posterior (in lesson 02 $m$ was a location) | $(Z), (Z, Z)$ | `posterior` |
 #
 # A **covariance matrix** has the variances on its diagonal and the mean products of two
 # different deviations beside it; $\mathcal N(x;\, b, C)$ is the Gaussian density at $x$,
-# with mean $b$ and covariance $C$. Here $Wz$ has the covariance
+# with mean $b$ and covariance $C$. Its logarithm is that of the bell curve, with the inverse
+# of $C$ where one divides by the variance:
+#
+# $$\log \mathcal N(x;\, b, C) = -\tfrac12 (x - b)^\top C^{-1} (x - b) - \tfrac12 \log\det C - \tfrac D2 \log 2\pi.$$
+#
+# Here $Wz$ has the covariance
 # $\mathbb E[Wz\,(Wz)^\top] = W\,\mathbb E[zz^\top]\,W^\top = WW^\top$, and the noise adds
 # $\sigma_x^2$ to each variance.
+#
+# The smallest case has $D = Z = 1$. With $W = 1$, $b = 0$, $\sigma_x = 1$ and $x = 2$, the
+# formulas below give $C = 2$, $\Sigma = \tfrac12$ and $m = 1$: the posterior lies halfway
+# between 0, which the prior likes best, and 2, which fits $x$ best, and it is narrower than
+# the prior. Hold each line against it.
 #
 # **Evidence.** $x = Wz + b + \sigma_x \varepsilon$ is a sum of independent Gaussians, so it
 # is Gaussian. Its mean is $b$. The covariances add up:
 #
 # $$p_\theta(x) = \mathcal N(x;\, b,\, C), \qquad C = WW^\top + \sigma_x^2 I.$$
 #
-# **Posterior.** As a function of $z$, $\log p_\theta(x, z)$ is quadratic:
+# **Posterior.** Up to a constant, $\log p_\theta(x, z)$ is
+# $-\lVert x - b - Wz \rVert^2 / (2\sigma_x^2) - \tfrac12 \lVert z \rVert^2$, the decoder's part and
+# the prior's. Multiply out and sort by powers of $z$. It is quadratic:
 # $-\tfrac12 z^\top (I + W^\top W/\sigma_x^2)\, z + z^\top W^\top (x-b)/\sigma_x^2$ plus a
 # constant. To read off the Gaussian, compare with the log-density for mean $m$ and
 # covariance $\Sigma$:
@@ -680,7 +718,7 @@ check.linear_gaussian_elbo(linear_gaussian_elbo)
 #
 # The inner sum over $i$ is `(weight**2).sum(0)`, shape (Z,). Multiply it with the variances
 # of each example and add up over the latents.
-# A case for your fingers: with $D = Z = 1$, $W = 1$, $\sigma_x = 1$ and everything else 0,
+# A case to work by hand: with $D = Z = 1$, $W = 1$, $\sigma_x = 1$ and everything else 0,
 # the ELBO is $-\tfrac12 \log 2\pi - \tfrac12$.
 # </details>
 
@@ -792,13 +830,16 @@ assert worst < 1e-10, "the bound is not tight at the true posterior"
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $w_s$ | importance weight of sample number $s$, from 1 to $S$ | $(S)$ | `log_weights` (its logarithm) |
+# | $w_s$ | importance weight of sample number $s$, from 1 to $S$ (in lesson 02 $w$ was the weight of a decoder) | $(S)$ | `log_weights` (its logarithm) |
 # | $\mathcal L_S$ | the bound with $S$ samples; $\mathcal L_1$ is the ELBO | number | `log_mean_exp` (one draw of it) |
 # | $\rho$ | mean of $S$ weights, divided by $p_\theta(x)$; it is 1 on average | number | `log_rho` (its logarithm) |
 #
-# Why does one more sample never loosen it? Leave out one of $S + 1$ ratios, each in turn: the
-# mean of all is the mean of these $S + 1$ means of $S$ ratios. By Jensen its log is at least
-# the mean of their logs. So $\mathcal L_S \le \mathcal L_{S+1}$.
+# Why does one more sample never loosen it? Take three ratios, 1, 2 and 6, with the mean 3, and
+# leave out one at a time. The means of the pairs are 1.5, 3.5 and 4, and *their* mean is 3
+# again. So by Jensen the log of the mean of all three, $\log 3 = 1.099$, is at least the mean
+# of the logs of the pairs' means, 1.015. (The mean of the three logs, 0.828, is lower still.)
+# With $S + 1$ ratios in place of three it is the same. Averaged over draws, the left number is
+# $\mathcal L_{S+1}$ and the right one $\mathcal L_S$. So $\mathcal L_S \le \mathcal L_{S+1}$.
 #
 # This is the **importance-weighted bound**; like the ELBO we *maximise* it. In code we only
 # have $\log w_s$. For images it may be about $-1000$, and `exp` of that is 0 on a computer:
@@ -961,7 +1002,7 @@ claims.show(
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $\lambda_j$ | eigenvalue: variance of the data along principal axis $j$ | $(D)$ | `values` |
-# | $u_j$ | eigenvector: direction of principal axis $j$, length 1 | $(D, D)$ | `axes` |
+# | $u_j$ | eigenvector: direction of principal axis $j$, length 1 (in lesson 02 $u$ was uniform noise) | $(D, D)$ | `axes` |
 
 
 # %% tags=["definition"]
@@ -1343,9 +1384,9 @@ plt.show()
 # $$p(x \mid \lambda) = \mathcal C(\lambda)\, \lambda^{x} (1 - \lambda)^{1 - x}, \qquad
 # \mathcal C(\lambda) = \frac{2 \operatorname{artanh}(1 - 2\lambda)}{1 - 2\lambda} \;\ge\; 2, \qquad \mathcal C(\tfrac12) = 2.$$
 #
-# The proper loss subtracts $\log \mathcal C$. So a grey Bernoulli loss is too high by at
-# least $\log 2$ for each pixel, $D \log 2$ for an image. (The entropy floor is no limit of
-# the proper loss, which may be negative.)
+# The proper loss subtracts $\log \mathcal C$ (a number; $C$ was a covariance). So a grey
+# Bernoulli loss is too high by at least $\log 2$ for each pixel, $D \log 2$ for an image.
+# (The entropy floor is no limit of the proper loss, which may be negative.)
 
 # %%
 lam = torch.tensor([0.01, 0.1, 0.2, 0.3, 0.4, 0.5])
@@ -1409,7 +1450,7 @@ print(f"minus ELBO of the last training batches: {history['loss'][-1]:.1f} nats"
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $R$ | root of the guess's covariance, 0 above its diagonal; for a diagonal $q$ only $\sigma$ | $(Z, Z)$ | `root` |
+# | $R$ | root of the guess's covariance, 0 above its diagonal; for a diagonal $q$ only $\sigma$ (in lesson 02 a part of the cost) | $(Z, Z)$ | `root` |
 #
 # A draw is $z = \mu + R\varepsilon$, and
 # $\log q(z) = -\tfrac12\lVert\varepsilon\rVert^2 - \tfrac Z2 \log 2\pi - \log\det R$. The mean
@@ -1621,8 +1662,8 @@ assert same_bits, "the helper gives another number"
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $a$ | factor that the code puts on the reconstruction term | number | `a` |
-# | $c$ | factor that the code puts on the KL | number | `c` |
+# | $a$ | factor that the code puts on the reconstruction term (in lesson 02 logits) | number | `a` |
+# | $c$ | factor that the code puts on the KL (in lesson 02 the costs of categories) | number | `c` |
 #
 # We do not argue, we measure. The KL term does not contain the decoder's output, and the
 # reconstruction term does not contain $\mu$ and $\log\sigma^2$ once the output is given. So
@@ -1979,7 +2020,7 @@ print(f"closed form: {kl_to_standard_normal(mu3, logvar3).item():.3f} nats")
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $Q$ | covariance of the guess; here only its diagonal may differ from 0 | $(Z, Z)$ | `covariance_q` |
-# | $\Sigma$ | covariance of the true posterior | $(Z, Z)$ | `covariance` |
+# | $\Sigma$ | covariance of the true posterior, as before | $(Z, Z)$ | `covariance` |
 #
 # The helper `linear_gaussian.kl_between_gaussians` has it, with means. Find the variances
 # that make it smallest, and return the smallest gap.

@@ -22,6 +22,25 @@
 # - read its two loss terms in nats per image and say whether a run is healthy;
 # - choose the right code for the job: mean, sample, or draw from the prior;
 # - measure drawn images against real ones, and say which density was drawn from.
+#
+# **Before you start**, three questions of a minute each. (Symbols: the
+# [notation table](00_start_here.ipynb#Notation).)
+#
+# 1. An encoder gives one latent $\mu = 0$ and $\sigma = 2$. How many nats is its KL to the prior?
+#    ([Step by step: the KL](03_elbo.ipynb#Step-by-step:-the-KL-between-Gaussians))
+# 2. For some image $\log p_\theta(x)$ is $-96$ and the ELBO is $-100$. Which KL is 4 nats, and is
+#    it the one that stands in the loss?
+#    ([Second derivation](03_elbo.ipynb#Second-derivation:-the-KL-to-the-true-posterior))
+# 3. The decoder gives a pixel the probability 0.9 of being white. What does it pay, in nats, if
+#    the pixel is white, and what if it is black?
+#    ([Bernoulli](03_elbo.ipynb#Bernoulli:-each-pixel-is-black-or-white))
+#
+# <details><summary>Answers</summary>
+#
+# 1. $\tfrac12(\mu^2 + \sigma^2 - 1 - \log\sigma^2) = \tfrac12(0 + 4 - 1 - 1.386) = 0.807$.
+# 2. The KL from $q_\phi(z \mid x)$ to the true posterior. The loss has the KL to the prior.
+# 3. White: $-\log 0.9 = 0.105$. Black: $-\log 0.1 = 2.303$.
+# </details>
 
 # %% [markdown]
 # ## Set-up
@@ -151,9 +170,9 @@ plots.show_images(smudges, 10, title="Autoencoder: decoded random codes")
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $q_\phi(z \mid x)$ | what the encoder says about the code of $x$ | $(B, Z)$ twice | `mu`, `logvar` |
-# | $p_\theta(x \mid z)$ | what the decoder says about the pixels | $(B, 1, 28, 28)$ | `logits` |
-# | $p(z)$ | the prior, fixed before training | | $\mathcal N(0, I)$ |
+# | $q_\phi(z \mid x)$ | as in lesson 00: what the encoder says about the code of $x$ | $(B, Z)$ twice | `mu`, `logvar` |
+# | $p_\theta(x \mid z)$ | as in lesson 00: what the decoder says about the pixels | $(B, 1, 28, 28)$ | `logits` |
+# | $p(z)$ | the prior, as in lesson 00, fixed before training | | $\mathcal N(0, I)$ |
 #
 # Kingma and Welling's paper maximises the ELBO; code minimises its negative. That is all
 # there is to the minus sign.
@@ -726,8 +745,9 @@ plt.show()
 
 # %% [markdown]
 # Left: each test image is a point, coloured by its digit; the model never saw the labels.
-# Right: what the decoder makes of each place. Digits turn into their neighbours without
-# a gap. Two dimensions are for pictures only: the panels show how many nats they cost.
+# Right: what the decoder makes of each place. Digits turn into their neighbours step by
+# step, through pictures that are neither. Two dimensions are for pictures only: the panels
+# show how many nats they cost.
 #
 # A point is only the middle of $q_\phi(z \mid x)$. The next figure draws the posterior of
 # forty images as ellipses of one standard deviation, over the prior.
@@ -886,8 +906,9 @@ for name, pictures in [("minus", minus), ("reconstruction", same), ("plus", plus
 # ### Judged: pairs that nobody chose
 #
 # A small classifier, trained on the real images, is to say what it sees. It is *sure* of
-# a picture when one digit gets more than 90 % from it. First the picture **halfway**
-# between two random test images of different digits.
+# a picture when one digit gets more than 90 % from it. (It learns from the images in use, so
+# its shares on all digits and on the small sample cannot be compared.) First the picture
+# **halfway** between two random test images of different digits.
 #
 # The middle of two codes is at most as far from the centre of all codes as the two are on
 # average (triangle inequality), and in many dimensions much nearer: the printed shares tell how

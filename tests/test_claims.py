@@ -171,6 +171,23 @@ def test_a_panel_keeps_its_order_in_a_file_that_sorts_keys():
     assert repr(panel).index("Zebras") < repr(panel).index("Apes")
 
 
+def test_a_review_shows_what_the_records_say_and_insists_on_them(monkeypatch):
+    known = ("99", SAID)
+    panel = claims.review(known, ("99", "Zebras win."))
+    assert "held in 3 of 4" in repr(panel) and "Zebras win. [not recorded]" in repr(
+        panel
+    )
+    number = claims.review(("99", "loss"))
+    assert number.rows == [("99", "loss", "10 to 12 (full data)")]
+    data, metadata = panel._repr_mimebundle_()
+    assert claims.review_from_memory(metadata["vae_course"]) == panel
+    assert data["text/html"].count("<tr>") == 3
+    monkeypatch.setenv("VAE_COURSE_STRICT", "1")
+    assert claims.review(known)
+    with pytest.raises(claims.Turned, match="Zebras"):
+        claims.review(("99", "Zebras win."))
+
+
 # --- the records of the course -----------------------------------------------------------
 
 
@@ -273,6 +290,10 @@ training.fit(model, x)
         ("plots.panels(2)", "plots.panels(2, sharey=True)"),
         ("training.fit(model, x)", "training.fit(model, x)  # a comment"),
         ("training.fit(model, x)", "print(f'{total}')\ntraining.fit(model, x)"),
+        (
+            "training.fit(model, x)",
+            "training.fit(model, x)\nclaims.review(('04', 'A'))",
+        ),
     ],
 )
 def test_drawing_printing_and_words_leave_a_record_as_it_is(old, new):

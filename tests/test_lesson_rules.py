@@ -108,6 +108,20 @@ def test_stubs_hold_no_solution(stem):
 
 
 @every_lesson
+def test_no_result_rests_on_a_learners_answer(stem):
+    """Records of claims leave exercises out, and a lesson runs without an answer."""
+    answers = set()
+    for cell in (c for c in _cells(stem) if c.cell_type == "code"):
+        tags, tree = cell.metadata.get("tags", []), ast.parse(cell.source)
+        if "exercise" in tags:
+            kinds = ast.FunctionDef | ast.ClassDef
+            answers |= {node.name for node in tree.body if isinstance(node, kinds)}
+        elif "check" not in tags:
+            used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+            assert not used & answers, f"{stem}: {used & answers}\n{cell.source}"
+
+
+@every_lesson
 def test_functions_use_what_they_are_given(stem):
     """A function may read its arguments, imports, other functions and UPPER_CASE names.
 

@@ -57,18 +57,41 @@ class Panel:
 
     def _repr_html_(self) -> str:
         head = ("claim", f"here, on {self.source}", "recorded runs: it held")
-        rows = [f"<tr>{''.join(f'<th>{html.escape(c)}</th>' for c in head)}</tr>"]
-        left = ' style="text-align: left"'
-        for sentence, *rest in self._cells():
-            cells = f"<td{left}>{html.escape(sentence)}</td>"
-            cells += "".join(f"<td{left}>{html.escape(c)}</td>" for c in rest)
-            rows.append(f"<tr>{cells}</tr>")
-        return f"<table>{''.join(rows)}</table>{html.escape(self.note)}"
+        return _table([head, *self._cells()]) + html.escape(self.note)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         # The builder draws the panel again from its memory when only the record changes.
         data = {"text/html": self._repr_html_(), "text/plain": repr(self)}
         return data, {"vae_course": self.memory}
+
+
+@dataclass(frozen=True)
+class Review:
+    """What lessons recorded: (lesson, sentence or name of a number, what the runs say)."""
+
+    rows: list[tuple[str, str, str]]
+    memory: dict = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        lines = [f"{lesson}: {told} [{often}]" for lesson, told, often in self.rows]
+        return "\n".join(["Recorded runs of the lessons:", *lines])
+
+    def _repr_html_(self) -> str:
+        return _table([("lesson", "claim or number", "recorded runs"), *self.rows])
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        data = {"text/html": self._repr_html_(), "text/plain": repr(self)}
+        return data, {"vae_course": self.memory}
+
+
+def _table(rows: list[tuple]) -> str:
+    """HTML of a table with a head."""
+    head, *body = [[html.escape(cell) for cell in row] for row in rows]
+    text = "".join(f"<th>{cell}</th>" for cell in head)
+    for row in body:
+        cells = "".join(f'<td style="text-align: left">{c}</td>' for c in row)
+        text += f"</tr><tr>{cells}"
+    return f"<table><tr>{text}</tr></table>"
 
 
 def show(
@@ -102,13 +125,11 @@ def show(
 
 def from_memory(memory: dict) -> Panel:
     """The panel of some claims, with the record as it is now."""
-    lesson, recorded = memory["lesson"], records.runs(memory["lesson"])
-    claims = []
-    for sentence, here in memory["claims"]:
-        told = {str(run): run.claims.get(sentence) for run in recorded}
-        held = [name for name, value in told.items() if value is True]
-        failed = [name for name, value in told.items() if value is False]
-        claims.append(Claim(sentence, here, held, failed))
+    lesson = memory["lesson"]
+    claims = [
+        Claim(sentence, here, *_told(lesson, sentence))
+        for sentence, here in memory["claims"]
+    ]
     note = ""
     if memory["name"] != records.RECORDED:
         note = f"The runs were recorded with {records.RECORDED}."
@@ -117,6 +138,54 @@ def from_memory(memory: dict) -> Panel:
         if other:
             note = f"The runs were recorded with {', '.join(other)}."
     return Panel(memory["words"], claims, note, memory)
+
+
+def review(*chosen: tuple[str, str]) -> Review:
+    """Claims and numbers of lessons, with what their records say of them.
+
+    Args:
+        chosen: (lesson, sentence of a claim or name of a number in an Expected panel),
+            such as ("04", "At the high rate the schedule helps."). Of a number the smallest
+            and the largest value are shown, of the runs at the lesson's own length.
+
+    Raises:
+        Turned: with VAE_COURSE_STRICT=1, when a record does not know one of them.
+    """
+    memory = {"review": [list(each) for each in chosen]}
+    panel = review_from_memory(memory)
+    unknown = [f"{row[0]}: {row[1]}" for row in panel.rows if row[2] == "not recorded"]
+    if unknown and os.environ.get("VAE_COURSE_STRICT") == "1":
+        raise Turned("not recorded: " + "; ".join(unknown))
+    return panel
+
+
+def review_from_memory(memory: dict) -> Review:
+    """The review of some claims, with the records as they are now."""
+    return Review([(*each, _in_words(*each)) for each in memory["review"]], memory)
+
+
+def _in_words(lesson: str, name: str) -> str:
+    """What the runs of a lesson say of a claim, or of a number."""
+    words = []
+    for source in ("full", "sample"):
+        values = [
+            run.numbers[name]
+            for run in records.runs(lesson)
+            if run.source == source and run.longer == 1 and name in run.numbers
+        ]
+        if values:
+            words.append(f"{min(values):.4g} to {max(values):.4g} ({source} data)")
+    if words:
+        return ", ".join(words).replace("sample data", "sample")
+    claim = Claim(name, None, *_told(lesson, name))
+    return f"held {claim.in_words}" if claim.held or claim.failed else claim.in_words
+
+
+def _told(lesson: str, sentence: str) -> tuple[list[str], list[str]]:
+    """Recorded runs in which a sentence held, and in which it did not."""
+    told = {str(run): run.claims.get(sentence) for run in records.runs(lesson)}
+    held = [name for name, value in told.items() if value is True]
+    return held, [name for name, value in told.items() if value is False]
 
 
 def _insist(panel: Panel, memory: dict) -> None:

@@ -217,6 +217,45 @@ def show_images(
     ax.set_title(title)
 
 
+def show_heat(
+    values: Tensor,
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    *,
+    middle: float = 50.0,
+    reach: float = 50.0,
+    form: str = ".0f",
+    ax: Axes | None = None,
+) -> None:
+    """Draw a table as coloured cells with their numbers: blue above the middle, red below.
+
+    Args:
+        values: (rows, columns); NaN leaves a cell white and without a number.
+        row_labels, column_labels: one for each row and column.
+        middle: the value that is white.
+        reach: distance from the middle at which a colour is full.
+        form: how a number is written, as in an f-string.
+        ax: where to draw; None makes a figure.
+    """
+    table = _as_numpy(values)
+    rows, columns = table.shape
+    if ax is None:
+        size = (1.5 + 0.5 * columns, 0.8 + 0.3 * rows)
+        ax = plt.figure(figsize=size).add_subplot()
+    ends = {"vmin": middle - reach, "vmax": middle + reach}
+    ax.imshow(table, cmap="RdBu", aspect="auto", **ends)
+    for (row, column), value in np.ndenumerate(table):
+        if np.isfinite(value):
+            ink = "white" if abs(value - middle) > 0.65 * reach else "black"
+            where = {"ha": "center", "va": "center", "fontsize": 9}
+            ax.text(column, row, format(value, form), color=ink, **where)
+    ax.set_xticks(range(columns), column_labels)
+    ax.set_yticks(range(rows), row_labels)
+    ax.tick_params(length=0)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+
+
 def show_curves(
     steps: Sequence[float],
     curves: Mapping[str, Sequence[float]],

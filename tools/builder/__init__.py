@@ -1,6 +1,7 @@
 """From lessons to notebooks; see `builder.__main__` for the command.
 
-notebook: a lesson's source -> the inputs of its notebooks · state: is a built one old? ·
+reading: minutes of a lesson's source · notebook: a lesson's source -> the inputs of its
+notebooks · state: is a built one old? ·
 run: execute them · publish: what may go out, figures, the README's table
 """
 

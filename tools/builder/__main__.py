@@ -141,7 +141,7 @@ def main() -> None:
                 run_it=not options.no_run,
                 busy=options.busy,
             )
-    publish.update_readme(table)
+    publish.update_texts(table)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
+from builder.reading import BEGIN, END, count
+
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS, NOTEBOOKS = ROOT / "lessons", ROOT / "notebooks"
-BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 PATIENCE = "*The next cell takes about {seconds} s on two CPU cores.*"
 KERNEL = {
     "display_name": "Python 3 (ipykernel)",
@@ -24,8 +25,8 @@ KERNEL = {
 def course() -> dict:
     """lessons/course.toml, with the repository's address and the minutes of everything.
 
-    Run times are measured (timings.json); minutes of exercises are the sum of what the
-    labels of the core exercises say.
+    Run times are measured (timings.json); minutes of reading are counted (builder.reading);
+    minutes of exercises are the sum of what the labels of the core exercises say.
     """
     table = tomllib.loads((LESSONS / "course.toml").read_text(encoding="utf-8"))
     timings = (LESSONS / "timings.json").read_text(encoding="utf-8")
@@ -37,6 +38,7 @@ def course() -> dict:
         text = (LESSONS / f"{lesson['stem']}.py").read_text(encoding="utf-8")
         minutes = re.findall(r"^# \*core, \w+, (\d+) minutes\*$", text, re.MULTILINE)
         lesson["exercise_minutes"] = sum(map(int, minutes))
+        lesson["read"] = count(text).minutes
     return table
 
 
@@ -76,10 +78,12 @@ def _header(lesson: dict, table: dict, solved: bool) -> str:
     folder = "notebooks/solutions" if solved else "notebooks"
     address = links(table, f"{folder}/{stem}.ipynb")
     twin = f"../{stem}.ipynb" if solved else f"solutions/{stem}.ipynb"
+    words = f"{table['repository']}/blob/{table['branch']}/GLOSSARY.md"
     needs = ", ".join(f"lesson {n}" for n in lesson["needs"]) or "nothing before it"
     return (
         f"[Open in Colab]({address['colab']}) · [Open in Binder]({address['binder']}) · "
-        f"[{'without' if solved else 'with'} solutions]({twin})\n\n"
+        f"[{'without' if solved else 'with'} solutions]({twin}) · "
+        f"[symbols and words]({words})\n\n"
         f"**You need:** {needs}. **Reading:** about {lesson['read']} minutes. "
         f"**Exercises:** about {lesson['exercise_minutes']} minutes."
     )

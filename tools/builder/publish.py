@@ -1,4 +1,4 @@
-"""What may be published: clean outputs, figures in files, the README's table."""
+"""What may be published: clean outputs, figures in files, minutes in the texts."""
 
 import base64
 import io
@@ -94,15 +94,40 @@ def readme_table(table: dict) -> str:
     return "\n".join(rows)
 
 
-def update_readme(table: dict) -> None:
-    """Put the table of lessons between its two marks in the README."""
-    path = ROOT / "README.md"
-    old = path.read_text(encoding="utf-8")
-    new = re.sub(
+def readme_minutes(table: dict) -> str:
+    """The README's sentence on the minutes of a lesson, for teachers."""
+    first, *others = (x["read"] + x["exercise_minutes"] for x in table["lesson"])
+    return (
+        f"Lesson 00 takes {first} minutes, the others {min(others)} to {max(others)},"
+    )
+
+
+def in_readme(text: str, table: dict) -> str:
+    """The README with the table of lessons between its two marks, and its minutes."""
+    text = re.sub(
         r"(<!-- lessons -->\n).*?(<!-- /lessons -->)",
         lambda match: f"{match[1]}{readme_table(table)}\n{match[2]}",
-        old,
+        text,
         flags=re.DOTALL,
     )
-    if new != old:
-        path.write_text(new, encoding="utf-8")
+    sentence = r"Lesson 00 takes \d+ minutes, the others \d+ to \d+,"
+    return re.sub(sentence, readme_minutes(table), text)
+
+
+def in_guide(text: str, lesson: dict) -> str:
+    """A guide for instructors with the minutes of its lesson."""
+    text = re.sub(r"\bReading \d+ min", f"Reading {lesson['read']} min", text)
+    exercises = rf"\g<1>{lesson['exercise_minutes']}"
+    return re.sub(r"(minutes,\s(?:core\s)?exercises?\s)\d+", exercises, text)
+
+
+def update_texts(table: dict) -> None:
+    """Put table and minutes into the README, and minutes into the guides."""
+    pages = [(ROOT / "README.md", lambda text: in_readme(text, table))]
+    for lesson in table["lesson"]:
+        path = ROOT / "instructor" / f"lesson_{lesson['stem'][:2]}.md"
+        pages.append((path, lambda text, lesson=lesson: in_guide(text, lesson)))
+    for path, change in pages:
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
+        if (new := change(old)) != old:
+            path.write_text(new, encoding="utf-8")

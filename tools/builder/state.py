@@ -90,23 +90,31 @@ def helpers_digest(stem: str) -> str:
 
 def panels_digest(stem: str) -> str:
     """Changes when the record behind a lesson's panels changes, or how they look."""
-    path = RECORDS / f"{stem[:2]}.json"
-    record = path.read_text(encoding="utf-8") if path.exists() else ""
+    source = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
+    # A review shows claims of other lessons.
+    which = "*.json" if "claims.review(" in source else f"{stem[:2]}.json"
+    shown = [p.read_text(encoding="utf-8") for p in sorted(RECORDS.glob(which))]
     code = _digest_of([ROOT / "vae_helpers" / f"{name}.py" for name in PANELS])
-    return digest([record, code])
+    return digest([*shown, code])
 
 
 def record_digest(stem: str) -> str:
     """Changes when what a lesson computes changes, but not what it prints or draws.
 
     A record of claims belongs to one such state of the code. The sentences themselves are
-    left out: one that is reworded is reworded in the record too.
+    left out: one that is reworded is reworded in the record too. Exercises are left out,
+    because no other cell uses what they define (tests/test_lesson_rules.py).
     """
     path = LESSONS / f"{stem}.py"
-    cells = [c.source for c in jupytext.read(path).cells if c.cell_type == "code"]
+    cells = [
+        cell.source
+        for cell in jupytext.read(path).cells
+        if cell.cell_type == "code" and "exercise" not in cell.metadata.get("tags", [])
+    ]
     used = helpers_of(path.read_text(encoding="utf-8"))
     paths = sorted(p for p in used if CHECKS not in p.parents and p.stem not in SHOWING)
-    return digest([computing(cell) for cell in cells] + [_digest_of(paths)])
+    texts = [text for text in map(computing, cells) if text]
+    return digest([*texts, _digest_of(paths)])
 
 
 def computing(cell: str) -> str:
@@ -149,6 +157,8 @@ def _only_shows(value: ast.AST) -> bool:
                 function.func if isinstance(function, ast.Call) else function.value
             )
     root = function.id if isinstance(function, ast.Name) else ""
+    if root == "claims" and names == ["review"]:
+        return True
     drawn = names and (names[0].startswith("set_") or names[0] in DRAWING)
     return root in {"print", "plots", "plt", "check", "display"} or bool(drawn)
 

@@ -11,10 +11,13 @@ import nbformat
 from answers import lesson03
 from nbformat import NotebookNode
 
-RIGHT = {
-    "03-1": (lesson03.kl_formula, "kl_closed_form"),
-    "03-2": (lesson03.elbo_formula, "linear_gaussian_elbo"),
-    "03-3": (lesson03.lme_library, "log_mean_of_weights"),
+RIGHT = {  # key of the answer's cell -> (function, name that the exercise asks for), ...
+    "03-1": [(lesson03.kl_formula, "kl_closed_form")],
+    "03-2": [(lesson03.elbo_formula, "linear_gaussian_elbo")],
+    "03-3": [
+        (lesson03.lme_library, "log_mean_of_weights"),
+        (lesson03.weights_formula, "importance_log_weights"),
+    ],
 }
 LOOP = "while True:\n        pass"
 
@@ -29,6 +32,11 @@ def source_of(function: Callable, name: str) -> str:
     return text
 
 
+def right_text(key: str) -> str:
+    """The right answer of a cell."""
+    return "\n\n".join(source_of(*each) for each in RIGHT[key])
+
+
 def cell(book: NotebookNode, name: str) -> NotebookNode:
     return next(
         c for c in book.cells if c.metadata.get("nbgrader", {}).get("grade_id") == name
@@ -41,7 +49,7 @@ def put(book: NotebookNode, key: str, source: str) -> None:
 
 def solve(book: NotebookNode, *keys: str) -> None:
     for key in keys or RIGHT:
-        put(book, key, source_of(*RIGHT[key]))
+        put(book, key, right_text(key))
 
 
 def own(book: NotebookNode, before: str, source: str) -> None:
@@ -88,7 +96,7 @@ def loop_in_function(book):
 
 def loop_at_top(book):
     solve(book)
-    text = source_of(*RIGHT["03-3"])
+    text = right_text("03-3")
     put(book, "03-3", text + "\nwhile True:\n    pass\n")
 
 
@@ -120,7 +128,7 @@ def duplicated_cells(book):
 def stub_left_below(book):
     """Solved in a new cell; the stub, with its name, stays."""
     solve(book, "03-2", "03-3")
-    own(book, "check-03-1", source_of(*RIGHT["03-1"]))
+    own(book, "check-03-1", right_text("03-1"))
 
 
 def stripped_metadata(book):
@@ -183,14 +191,14 @@ def system_exit(book):
 def many_lines(book):
     solve(book)
     own(book, "answer-03-2", "for i in range(200_000):\n    print(i)\n")
-    text = source_of(*RIGHT["03-3"])
-    text = text.replace("    return", "    print('here', log_weight)\n    return")
+    text = right_text("03-3")
+    text = text.replace("    return", "    print('here', log_weight)\n    return", 1)
     put(book, "03-3", text)
 
 
 def warns_on_stderr(book):
     solve(book)
-    text = source_of(*RIGHT["03-1"])
+    text = right_text("03-1")
     noise = "    import sys, warnings\n\n    warnings.warn('careful')\n"
     noise += "    print('careful', file=sys.stderr)\n    return"
     put(book, "03-1", text.replace("    return", noise))
@@ -235,7 +243,7 @@ def a_sum_too_long_to_write_out(book):
 def prints_a_verdict(book):
     """What an answer prints or shows is not what the check says."""
     solve(book)
-    text = source_of(*RIGHT["03-1"]).replace("    return", "    return -", 1)
+    text = right_text("03-1").replace("    return", "    return -", 1)
     head = "    from IPython.display import display\n\n"
     head += "    display('○ Exercise 03.1 KL: not attempted. x')\n    return"
     put(book, "03-1", text.replace("    return", head, 1))

@@ -1,0 +1,76 @@
+"""How long a lesson takes to read, by one rule, from its source alone."""
+
+import re
+from dataclasses import dataclass
+
+import jupytext
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+WORDS, LINES = 120, 20  # read in a minute
+EQUATION, FIGURE = 2, 1  # minutes for each
+DISPLAY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
+# What a reader does not read as words: folded parts, tags, addresses of links.
+FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
+ADDRESSES = re.compile(r"<[^>]+>|\]\([^)]*\)")
+DRAWS = re.compile(r"plots\.show|plt\.show|widgets\.explore")
+
+
+@dataclass(frozen=True)
+class Count:
+    """What there is to read: words, lines of code, displayed equations, figures."""
+
+    words: int = 0
+    lines: int = 0
+    equations: int = 0
+    figures: int = 0
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(
+            self.words + other.words,
+            self.lines + other.lines,
+            self.equations + other.equations,
+            self.figures + other.figures,
+        )
+
+    @property
+    def minutes(self) -> int:
+        """Minutes of reading, rounded to 5, at least 5."""
+        exact = self.words / WORDS + self.lines / LINES
+        exact += EQUATION * self.equations + FIGURE * self.figures
+        return max(5, 5 * round(exact / 5))
+
+
+def _markdown(text: str) -> Count:
+    text = FOLDED.sub(" ", text)
+    equations = len(DISPLAY.findall(text))
+    text = re.sub(r"\$[^$]+\$", " formula ", DISPLAY.sub(" ", text))
+    words = re.findall(r"[^\W_]+(?:['’-]\w+)*", ADDRESSES.sub(" ", text))
+    return Count(words=len(words), equations=equations)
+
+
+def _code(source: str) -> Count:
+    lines, solution = 0, False
+    for line in map(str.strip, source.splitlines()):
+        if BEGIN in line or END in line:
+            solution = BEGIN in line
+        elif line and not line.startswith("#") and not solution:
+            lines += 1
+    draws = bool(DRAWS.search(source)) and not source.startswith("def ")
+    return Count(lines=lines, figures=int(draws))
+
+
+def count(source: str) -> Count:
+    """What a learner reads in a lesson (its text in the percent format).
+
+    Not counted: folded parts (hints, answers), solutions, comments, and the code below
+    the heading "Set-up".
+    """
+    total, set_up = Count(), False
+    for cell in jupytext.reads(source, fmt="py:percent").cells:
+        if cell.cell_type == "markdown":
+            if headings := re.findall(r"^## (.*)", cell.source, re.MULTILINE):
+                set_up = headings[-1] == "Set-up"
+            total += _markdown(cell.source)
+        elif not set_up:
+            total += _code(cell.source)
+    return total
