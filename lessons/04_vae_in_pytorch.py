@@ -124,16 +124,19 @@ def autoencoder_loss(model, x):
 
 torch.manual_seed(SEED)
 autoencoder = course_vae.Autoencoder(LATENT, HIDDEN).to(device)
+recipe = {
+    "lr": PEAK_RATE,
+    "batch_size": BATCH,
+    "schedule": training.warmup_cosine,
+    "seed": SEED,
+}
 ae_history = training.fit(
     autoencoder,
     digits.train_images,
     autoencoder_loss,
     steps=STEPS,
-    lr=PEAK_RATE,
-    batch_size=BATCH,
-    schedule=training.warmup_cosine,
-    seed=SEED,
     label="the autoencoder",
+    **recipe,
 )
 
 # %%
@@ -412,13 +415,14 @@ def bernoulli_entropy(x):
 
 
 # %%
-floor = bernoulli_entropy(test_x).mean().item()
-pieces = digits.train_images.split(10_000)  # all at once would take much memory
-total = sum(piece.float().sum(0, keepdim=True) for piece in pieces)
-average = total / len(digits.train_images) / 255  # (1, 1, 28, 28)
+pieces = test_x.split(1000)  # all at once would take much memory
+floor = torch.cat([bernoulli_entropy(x) for x in pieces]).mean().item()
+sums = [t.float().sum(0, keepdim=True) for t in digits.train_images.split(1000)]
+average = sum(sums) / len(digits.train_images) / 255  # (1, 1, 28, 28)
 # The same picture for every image:
-constant = torch.logit(average.to(device), eps=1e-4).expand_as(test_x)
-blind = -bernoulli_log_likelihood(test_x, constant).mean().item()
+constant = torch.logit(average.to(device), eps=1e-4)
+each = [bernoulli_log_likelihood(x, constant.expand_as(x)) for x in pieces]
+blind = -torch.cat(each).mean().item()
 print(f"floor, every pixel right: {floor:.1f} nats per image")
 print(f"the average digit for every image: {blind:.1f} nats per image")
 
@@ -721,11 +725,8 @@ plane_history = training.fit(
     digits.train_images,
     vae_loss,
     steps=SHORT,
-    lr=PEAK_RATE,
-    batch_size=BATCH,
-    schedule=training.warmup_cosine,
-    seed=SEED,
     label="two latent dimensions",
+    **recipe,
 )
 plane_terms = mean_terms(plane, digits.test_images)
 expected("04", digits, {"Z = 2: test -ELBO, nats per image": plane_terms["loss"]})
@@ -908,6 +909,11 @@ for name, pictures in [("minus", minus), ("reconstruction", same), ("plus", plus
 # a picture when one digit gets more than 90 % from it. (It learns from the images in use, so
 # its shares on all digits and on the small sample cannot be compared.) First the picture
 # **halfway** between two random test images of different digits.
+#
+# The middle of two codes is at most as far from the centre of all codes as the two are on
+# average (triangle inequality), and in many dimensions much nearer: the printed shares tell how
+# few codes lie as near. So we also push it out to the mean distance of the two (*length
+# kept*). Pixels get a second rival, too: at each place the **brighter** of the two images.
 
 # %%
 classifier = generated.train_classifier(
@@ -922,12 +928,31 @@ chance = torch.Generator().manual_seed(SEED)
 pairs = torch.randint(len(test_x), (3000, 2), generator=chance)
 pairs = pairs[digits.test_labels[pairs[:, 0]] != digits.test_labels[pairs[:, 1]]]
 start, end = pairs[:2000].T.to(device)
+
+
+def middles(codes, start, end):
+    """(P, Z) middles of pairs: on the straight line, and with the length kept."""
+    centre = codes.mean(0)
+    two = torch.stack([codes[start], codes[end]]) - centre
+    straight = two.mean(0)
+    length = two.norm(dim=2).mean(0) / straight.norm(dim=1)
+    return centre + straight, centre + length[:, None] * straight
+
+
+halfway = {}
 with torch.no_grad():
-    halfway = {
-        "VAE codes": better.decode((mu[start] + mu[end]) / 2).sigmoid(),
-        "AE codes": autoencoder.decode((ae_codes[start] + ae_codes[end]) / 2).sigmoid(),
-        "pixels": (test_x[start] + test_x[end]) / 2,
-    }
+    for kind, codes, decode in [
+        ("VAE", mu, better.decode),
+        ("AE", ae_codes, autoencoder.decode),
+    ]:
+        straight, pushed = middles(codes, start, end)
+        halfway[f"{kind} codes"] = decode(straight).sigmoid()
+        halfway[f"{kind}, length kept"] = decode(pushed).sigmoid()
+        near = (straight - codes.mean(0)).norm(dim=1).median()
+        share = ((codes - codes.mean(0)).norm(dim=1) < near).double().mean()
+        print(f"{kind}: {share:.1%} of all codes lie as near to the centre as a middle")
+    halfway["pixels, mean"] = (test_x[start] + test_x[end]) / 2
+    halfway["pixels, brighter"] = torch.maximum(test_x[start], test_x[end])
     real_features, _ = generated.features_and_probabilities(classifier, test_x)
     between = {
         name: generated.sample_report(classifier, pictures, real_features)
@@ -940,7 +965,7 @@ rows = torch.cat(
 )
 plots.show_images(rows, 10, row_labels=["from", "to", *halfway], title="Halfway")
 for name, found in between.items():
-    print(f"{name:10} sure {found['sure']:6.1%}   distance {found['distance']:6.1f}")
+    print(f"{name:18} sure {found['sure']:6.1%}   distance {found['distance']:6.1f}")
 
 # %% [markdown]
 # *Distance* is the Frechet distance, explained further down: 0 for pictures that look like
@@ -955,9 +980,10 @@ def same_digit(classifier, before, after):
     return (classifier(before).argmax(1) == classifier(after).argmax(1)).double().mean()
 
 
-many = test_x[:5000]
+many = test_x[:2000]
 with torch.no_grad():
-    plain, bolder = (better.decode(mu[:5000] + s * direction).sigmoid() for s in (0, 1))
+    shifted = (mu[:2000] + s * direction for s in (0, 1))
+    plain, bolder = (better.decode(z).sigmoid() for z in shifted)
 clouded = (many + pixel_direction).clamp(0, 1)
 dilated = F.max_pool2d(many, 3, stride=1, padding=1)
 changed = {
@@ -973,13 +999,23 @@ for name, (before_it, after_it) in changed.items():
 # %%
 sure = {name: found["sure"] for name, found in between.items()}
 away = {name: found["distance"] for name, found in between.items()}
+coded = [name for name in between if not name.startswith("pixels")]
 claims.show(
     "04",
     digits,
     {
         "Halfway between random digits, codes of both models give a sure digit more "
-        "often than the mean of the two images does.": sure["pixels"]
+        "often than the mean of the two images does.": sure["pixels, mean"]
         < min(sure["VAE codes"], sure["AE codes"]),
+        "The brighter of two images is called sure more often than any of the codes, "
+        "and lies farther from real digits than all of them.": sure["pixels, brighter"]
+        > max(sure[name] for name in coded)
+        and away["pixels, brighter"] > max(away[name] for name in coded),
+        "With the length kept, the middle of both models lies nearer to real digits "
+        "than on the straight line.": all(
+            away[f"{kind}, length kept"] < away[f"{kind} codes"]
+            for kind in ("VAE", "AE")
+        ),
         "Halfway on the straight line, pictures of the autoencoder lie nearer to real "
         "digits than those of the VAE.": away["AE codes"] < away["VAE codes"],
         "The direction called weight keeps more digits in code space than in pixel "
@@ -992,11 +1028,10 @@ claims.show(
 )
 
 # %% [markdown]
-# Walking needs a decoder, not a prior: smooth walks are no privilege of a VAE. Two warnings
-# about the measures. A classifier may be sure of two digits that lie on top of each other, so
-# look at the distance as well. And the straight line is only one way: its middle lies
-# nearer to the centre than codes of images do (try a middle with the mean length of the two
-# codes). Whoever only wants bold strokes should dilate.
+# Walking needs a decoder, not a prior: smooth walks are no privilege of a VAE. Two lessons
+# about measures. A classifier may be sure of two digits that lie on top of each other, so
+# look at the distance as well. And a walk should stay where codes lie: the straight line cuts
+# through the middle, where few of them are. Whoever only wants bold strokes should dilate.
 
 # %% [markdown]
 # ## Explore the code
@@ -1124,15 +1159,17 @@ def draw_codes(mixture, count):
 
 
 # %%
-fits = {
-    (kind, name): fitted_density(codes, *how)
-    for kind, codes in known_codes.items()
-    for name, how in DENSITIES.items()
-}
+wanted = [(kind, name) for name in DENSITIES for kind in known_codes]
+fits = {}
+for number in training.progress(len(wanted), "densities"):
+    kind, name = wanted[number]
+    fits[kind, name] = fitted_density(known_codes[kind], *DENSITIES[name])
 
 # %% [markdown]
-# Four fits for each model. Now the draws, from the priors too, and the pictures that the
-# decoders make of them; beside them codes of real images.
+# Four fits for each model. Now the draws, from the priors too; the decoders make pictures
+# of them. Is a model with a rich density perhaps only reciting? The column *nearest*
+# answers: the median distance, in pixels, from a picture to the **nearest** training image
+# among those whose codes were fitted.
 
 # %%
 torch.manual_seed(SEED)
@@ -1141,35 +1178,36 @@ drawn = {
     ("AE", "prior"): torch.randn(COUNT, LATENT),
     **{key: draw_codes(fit, COUNT) for key, fit in fits.items()},
 }
-decoders = {"AE": autoencoder.decode, "VAE": better.decode}
-with torch.no_grad():
-    pictures = {
-        key: decoders[key[0]](codes.to(device)).sigmoid()
-        for key, codes in drawn.items()
-    }
-    pictures["AE", "codes of test images"] = autoencoder(test_x[some]).sigmoid()
-    pictures["VAE", "codes of test images"] = decode_samples(better, test_x[some])
-    pictures["AE", "codes of training images"] = autoencoder(known_x[:COUNT]).sigmoid()
-    pictures["real", "test images (floor)"] = test_x[some]
-
-# %% [markdown]
-# Is a model with a rich density perhaps only reciting? The last column of the table answers:
-# the median distance, in pixels, from a picture to the **nearest** training image among
-# those whose codes were fitted.
 
 
 # %%
-def nearest(pictures, known):
-    """Median distance of (P, 1, 28, 28) pictures to the nearest known image."""
+def report(pictures, classifier, real_features, known):
+    """What the classifier says of (P, 1, 28, 28) pictures; the nearest known image."""
     found = torch.cdist(pictures[:500].flatten(1), known.flatten(1)).min(1).values
-    return found.median().item()
+    row = generated.sample_report(classifier, pictures, real_features)
+    return row | {"nearest": found.median().item()}
 
 
-table = {
-    key: generated.sample_report(classifier, p, real_features)
-    | {"nearest": nearest(p, known_x)}
-    for key, p in pictures.items()
-}
+decoders = {"AE": autoencoder.decode, "VAE": better.decode}
+against = (classifier, real_features, known_x)
+table, samples_of = {}, {}
+with torch.no_grad():
+    for key, codes in drawn.items():
+        made = decoders[key[0]](codes.to(device)).sigmoid()
+        table[key], samples_of[key] = report(made, *against), made[:8].clone()
+
+# %% [markdown]
+# Beside them stand codes of real images: what the decoders can do at best, and the floor.
+
+# %%
+with torch.no_grad():
+    made = autoencoder(test_x[some]).sigmoid()
+    table["AE", "codes of test images"] = report(made, *against)
+    made = autoencoder(known_x[:COUNT]).sigmoid()
+    table["AE", "codes of training images"] = report(made, *against)
+    made = decode_samples(better, test_x[some])
+    table["VAE", "codes of test images"] = report(made, *against)
+table["real", "test images (floor)"] = report(test_x[some], *against)
 
 # %%
 print(f"{'':32}distance   sure   rarest class   nearest")
@@ -1183,7 +1221,7 @@ for kind in ("AE", "VAE", "real"):
 rows = [key for key in drawn if key != ("AE", "prior")]
 rows = sorted(rows, key=lambda key: -table[key]["distance"])
 plots.show_images(
-    torch.cat([pictures[key][:8] for key in rows]),
+    torch.cat([samples_of[key] for key in rows]),
     8,
     row_labels=[" · ".join(key) for key in rows],
     title="The first draws from each density, the farthest from real digits first",
