@@ -941,13 +941,13 @@ def middles(codes, start, end):
 
 halfway = {}
 with torch.no_grad():
-    for kind, codes, decode in [
+    for kind, codes, to_pixels in [
         ("VAE", mu, better.decode),
         ("AE", ae_codes, autoencoder.decode),
     ]:
         straight, pushed = middles(codes, start, end)
-        halfway[f"{kind} codes"] = decode(straight).sigmoid()
-        halfway[f"{kind}, length kept"] = decode(pushed).sigmoid()
+        halfway[f"{kind} codes"] = to_pixels(straight).sigmoid()
+        halfway[f"{kind}, length kept"] = to_pixels(pushed).sigmoid()
         near = (straight - codes.mean(0)).norm(dim=1).median()
         share = ((codes - codes.mean(0)).norm(dim=1) < near).double().mean()
         print(f"{kind}: {share:.1%} of all codes lie as near to the centre as a middle")
