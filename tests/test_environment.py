@@ -185,3 +185,29 @@ def test_troubleshooting_quotes_what_the_course_says():
             quoted = re.search(r"`([^`]+)`", heading)[1]
             quoted = quoted.replace("'cuda'", "{preferred!r}").replace("nan", "{v}")
             assert quoted in ours, heading
+
+
+def _workflow_steps():
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+        jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+        for job in jobs.values():
+            matrix = job.get("strategy", {}).get("matrix", {})
+            for step in job["steps"]:
+                if "run" in step:
+                    yield path.name, step["run"], matrix
+
+
+def test_workflows_call_commands_that_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    called = set()
+    for _, run, matrix in _workflow_steps():
+        called |= set(re.findall(r"\bmake ([a-z][a-z-]+)", run))
+        if "make ${{ matrix.task }}" in run:
+            called |= set(matrix["task"])
+    assert {"site", "test-all", "test-browser", "settings"} <= called <= targets
+
+
+def test_a_site_is_published_only_after_the_command_that_refuses_an_empty_one():
+    (build,) = [run for name, run, _ in _workflow_steps() if name == "pages.yml"]
+    assert build.strip() == "make site"
