@@ -1,5 +1,6 @@
 """One live figure with controls, for JupyterLab (ipywidgets 8) and Colab (7.7.1)."""
 
+import html
 import io
 from collections.abc import Callable, Mapping
 
@@ -8,7 +9,10 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-WIDE = {"description_width": "14em"}
+from vae_helpers.pictures import as_html
+
+LABELS = {"description_width": "initial"}  # as wide as the words
+SCALE = 1.5  # pixels of a picture for each pixel of the page
 
 
 def _named(control: ipywidgets.Widget) -> ipywidgets.Widget:
@@ -19,7 +23,7 @@ def _named(control: ipywidgets.Widget) -> ipywidgets.Widget:
 
 
 def _slider_layout() -> ipywidgets.Layout:
-    return ipywidgets.Layout(width="34em", max_width="100%")
+    return ipywidgets.Layout(width="28em", max_width="100%")
 
 
 def slider(
@@ -44,7 +48,7 @@ def slider(
             step=step,
             description=label,
             continuous_update=True,
-            style=WIDE,
+            style=LABELS,
             layout=_slider_layout(),
         )
     )
@@ -58,7 +62,7 @@ def choice(label: str, options: list) -> ipywidgets.Widget:
     """
     return _named(
         ipywidgets.SelectionSlider(
-            options=options, description=label, style=WIDE, layout=_slider_layout()
+            options=options, description=label, style=LABELS, layout=_slider_layout()
         )
     )
 
@@ -76,13 +80,14 @@ def explore(
     *,
     width: float = 5.0,
     height: float = 3.0,
-) -> ipywidgets.VBox:
-    """A picture that follows its controls, without flicker.
+) -> ipywidgets.Box:
+    """A picture that follows its controls, without flicker; they stand beside it.
 
     Args:
         draw: called as draw(figure, **values) with an empty figure and the controls'
             values by name; it draws and returns one sentence that says what is seen.
-            The sentence is shown below the picture, where a screen reader finds it.
+            The sentence is shown below the picture, where a screen reader finds it, and
+            is the picture's alternative text.
         controls: name -> widget with a `value`.
         width, height: of the picture in inches.
 
@@ -90,25 +95,34 @@ def explore(
         A box to end a cell with. An error in draw is shown below the picture; the last
         good picture stays.
     """
-    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    picture = ipywidgets.Image(
-        format="png",
-        layout=ipywidgets.Layout(width=f"{100 * width:.0f}px", max_width="100%"),
-    )
-    sentence = ipywidgets.Label()
+    figure = Figure(figsize=(width, height), dpi=100 * SCALE, layout="constrained")
+    # Room for the picture at once, so that nothing jumps when the first one comes.
+    room = ipywidgets.Layout(width=f"{100 * width:.0f}px", max_width="100%")
+    picture, sentence = ipywidgets.HTML(layout=room), ipywidgets.HTML()
 
     def redraw(_change=None) -> None:
         figure.clear()
         try:
             with torch.inference_mode():
-                text = draw(figure, **{n: c.value for n, c in controls.items()})
+                text = draw(figure, **{n: c.value for n, c in controls.items()}) or ""
         except Exception as error:
-            sentence.value = f"{type(error).__name__}: {error}"
+            sentence.value = _spoken(f"{type(error).__name__}: {error}")
             return
-        picture.value = render(figure)
-        sentence.value = text or ""
+        words = text or "A live figure; its controls stand beside it."
+        picture.value = as_html(render(figure), "image/png", round(100 * width), words)
+        sentence.value = _spoken(text)
 
     for control in controls.values():
         control.observe(redraw, names="value")
     redraw()
-    return ipywidgets.VBox([*controls.values(), picture, sentence])
+    shown = ipywidgets.VBox([picture, sentence])
+    wrap = ipywidgets.Layout(flex_flow="row wrap", align_items="center", width="100%")
+    box = ipywidgets.Box([shown, ipywidgets.VBox([*controls.values()])], layout=wrap)
+    box.add_class("vae-live")
+    picture.add_class("vae-picture")
+    return box
+
+
+def _spoken(text: str) -> str:
+    """A sentence that a screen reader says when it changes."""
+    return f'<div role="status" aria-live="polite">{html.escape(text)}</div>'

@@ -5,7 +5,7 @@ import time
 import pytest
 from playwright.sync_api import Error
 
-BOX = ".widget-vbox:has(> .widget-image)"  # a live figure with its controls
+BOX = ".vae-live"  # a live figure with its controls
 KERNEL = """() => {
   const session = window.jupyterapp?.shell.currentWidget?.context?.sessionContext;
   const kernel = session?.session?.kernel;

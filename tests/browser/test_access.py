@@ -64,7 +64,7 @@ def test_words_stand_out_in_both_themes(theme, lesson, page, shots):
 
 
 def test_figures_have_an_opaque_background(lesson, page):
-    pictures = page.locator(".jp-RenderedImage img")
+    pictures = page.locator(".jp-RenderedHTMLCommon img[src^=data]")
     assert pictures.count()
     for i in range(pictures.count()):
         corner = pictures.nth(i).evaluate(
@@ -92,7 +92,7 @@ def test_twice_the_size_is_usable(chromium, lab, shots):
     time.sleep(1)
     page.screenshot(path=shots / "zoom.png")
     frame = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)").bounding_box()
-    for part in (".widget-image", ".widget-slider", ".widget-readout"):
+    for part in (".vae-picture", ".widget-slider", ".widget-readout"):
         place = box.locator(part).first.bounding_box()
         assert place["x"] >= frame["x"] - 1, part
         assert place["x"] + place["width"] <= frame["x"] + frame["width"] + 1, part

@@ -9,7 +9,7 @@ from builder import KERNEL
 from lab_page import BOX, wait_until
 from lesson_source import STEMS, TABLE
 
-CONTROL = ":scope > .widget-slider"
+CONTROL = ".widget-slider"
 
 
 def _pixels(box):
@@ -17,7 +17,7 @@ def _pixels(box):
 
     Its address changes with each picture, and the old one dies: ask again if it did.
     """
-    return box.locator(".widget-image").evaluate(
+    return box.locator(".vae-picture img").evaluate(
         """async (image) => {
             for (let tries = 0; ; tries++) {
                 try {
