@@ -102,6 +102,11 @@ class SigmoidAtTheEnd(Plain):
         return super().forward(x).sigmoid()
 
 
+class SquashedCode(Plain):
+    def encode(self, x):
+        return super().encode(x).tanh()
+
+
 class WithoutRelu(Plain):
     def encode(self, x):
         return self.code(self.into(x.flatten(1)))
@@ -325,6 +330,7 @@ EXERCISES = {
             ((ForDigits, loop), "[-1, 1, 28, 28]"),
             ((ReluBehindTheCode, loop), "a ReLU behind the code"),
             ((SigmoidAtTheEnd, loop), "a sigmoid behind the decoder"),
+            ((SquashedCode, loop), "squeezes its numbers"),
             ((WithoutRelu, loop), "The model is linear"),
             ((DetachedCode, loop), "No gradient of the error reaches into.weight"),
             ((GivesTheCodeToo, loop), "returns 2 things"),

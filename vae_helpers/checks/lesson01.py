@@ -254,6 +254,7 @@ class _Model:
     idle: list[str]  # parameters that get no gradient
     rank: int  # of the output in the pixels of one image
     equal: float  # share of images whose output others have, too; median of 5 drawings
+    grows: float  # how much further the output goes when images are ten times as bright
     bent: bool  # whether the output is no linear function of the image
 
     def __str__(self) -> str:
@@ -315,8 +316,15 @@ def _measure(answer: Callable) -> _Model:
         idle,
         _rank(_build(answer, 2), x[:8]),
         _equal_outputs(_build(answer, 1), generator),
+        _growth(model, generator),
         bent,
     )
+
+
+def _growth(model: nn.Module, generator: torch.Generator) -> float:
+    x = torch.randn(BATCH, generator=generator)
+    dark, bright, glaring = (model(k * x).detach() for k in (0.0, 1e4, 1e5))
+    return ((glaring - dark).norm() / (bright - dark).norm()).item()
 
 
 def _equal_outputs(model: nn.Module, generator: torch.Generator) -> float:
@@ -411,6 +419,13 @@ SMALL = Symptoms(
             "what its last layer gives.",
             lambda s: bool((s.output.abs() <= 1).all()),
             functools.partial(_Small, output=nn.Tanh()),
+        ),
+        Symptom(
+            "The output hardly moves when the pixels grow: something inside squeezes its "
+            "numbers, such as a sigmoid, a tanh or a softmax. Behind the first matrix of a half "
+            "comes a ReLU, behind the second nothing.",
+            lambda s: not s.grows >= 5,
+            functools.partial(_Small, code=nn.Sigmoid()),
         ),
         Symptom(
             "Many images get the very same output: there is a ReLU behind the code. A code "
@@ -533,6 +548,8 @@ def _on_a_matrix(answer: Callable) -> Callable:
                     "The losses are tensors that hold on to their graph: the memory would "
                     "fill up. Keep numbers: `loss.item()`."
                 )
+            if any(isinstance(loss, str) for loss in losses):
+                raise Wrong("The losses are texts. Keep numbers: `loss.item()`.")
             losses = torch.tensor([float(loss) for loss in losses])
         moved = not torch.equal(model.weight.detach(), weight)
         if moved and not optimizer.steps:
