@@ -573,7 +573,7 @@ predict.truth("error saved at Z = 10", 100 * (1 - ae_error[10] / pca_error[10]))
 # How much of this is the method, and how much the patience? Look at the loss of the
 # training, and train the largest bottleneck once more with a quarter of the steps.
 # **Predict.** How many per cent of its advantage over PCA are there after a quarter of the
-# steps?
+# steps? (Below 0 means that PCA is ahead.)
 
 # %%
 predict.guess("advantage after a quarter of the steps", None, unit="%")
