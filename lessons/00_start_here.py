@@ -35,7 +35,7 @@
 import torch
 import torch.nn.functional as F
 
-from vae_helpers import data, distributions, plots, runtime, widgets
+from vae_helpers import data, distributions, plots, predict, runtime, widgets
 from vae_helpers.checks import lesson00 as check
 
 plots.style()
@@ -57,6 +57,7 @@ device = runtime.start(SEED)
 # | **Problem** | Look at something that does not work yet, and predict why. |
 # | **Smallest case** | Follow the idea with one or two numbers. |
 # | **Build, train, look** | Read short cells, run them, compare with the Expected panel. |
+# | **Predict** | Type your guess before the result: the next section has the first one. |
 # | **Break it** | Make a famous mistake on purpose. Predict the symptom first. |
 # | **Exercise** | Replace the line `raise NotImplementedError`, run the check below it. |
 # | **Check yourself** | Answer the questions, then unfold the answers. |
@@ -103,6 +104,18 @@ print(
 )
 print("top left corner of the first image:", digits.train_images[0, 0, 0, :5].tolist())
 
+# %% [markdown]
+# Some predictions are numbers. You type yours in place of `None`; further down the same
+# name comes back with what was measured, and the end of the lesson lists all of them. No
+# guess is marked, and without one the lesson goes on. **Predict.** How many per cent of all pixels are
+# exactly 0?
+
+# %%
+predict.guess("pixels that are 0", None, unit="%")  # your number in place of None
+
+# %% [markdown]
+# A look at some of the images first:
+
 # %%
 rows = min(ROWS, int(digits.train_labels.bincount().min()))  # no digit has fewer
 order = [
@@ -115,8 +128,15 @@ plots.show_images(
 
 # %% [markdown]
 # Look down the columns. The same digit is written thick and thin, upright and slanted.
-# A model that generates digits has to learn this variation, not ten templates.
-#
+# A model that generates digits has to learn this variation, not ten templates. And the
+# black ground is large:
+
+# %%
+predict.truth(
+    "pixels that are 0", 100 * (digits.train_images == 0).float().mean().item()
+)
+
+# %% [markdown]
 # An image tensor has four axes, `(N, C, H, W)`: number of images, channels (1 for grey),
 # height and width. Pixels are stored as whole numbers from 0 (background) to 255, one
 # byte each. The models want numbers between 0 and 1, so every batch is divided by 255
@@ -222,8 +242,9 @@ except ValueError as error:
 # %% [markdown]
 # ## Notation
 #
-# All lessons use these symbols, in formulas and in code. You need not understand the words
-# yet: lessons 02 and 03 explain each of them. Come back when you meet a symbol that you
+# All lessons use these symbols, in formulas and in code. Read the rows of $x$, $z$ and $\hat x$
+# now. You need not understand the other words yet: lessons 02 and 03 explain each of them. Come
+# back when you meet a symbol that you
 # forgot; *symbols and words*, at the top of each lesson, leads to those of all lessons. Where
 # a lesson needs a letter for something else, a table of its own says so. The
 # code works with logarithms: for a density $p$, the function in the last column
@@ -270,6 +291,11 @@ except ValueError as error:
 # 3. That it held in your run and in six of eight recorded ones, and which two did not agree.
 #    One run of yours does not outvote them.
 # </details>
+#
+# Your predictions of this lesson, beside what was measured:
+
+# %%
+predict.review()
 
 # %% [markdown]
 # ## Summary

@@ -55,7 +55,16 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch import nn
 
-from vae_helpers import claims, data, generated, plots, runtime, training, widgets
+from vae_helpers import (
+    claims,
+    data,
+    generated,
+    plots,
+    predict,
+    runtime,
+    training,
+    widgets,
+)
 from vae_helpers.checks import lesson01 as check
 from vae_helpers.expected import expected
 
@@ -116,6 +125,7 @@ restored = centre + code[:, None] * directions[0]
 figure, ax = plt.subplots(figsize=(4.2, 3.8))
 ax.scatter(*pairs.T, s=12, label="images of two pixels")
 ax.scatter(*restored.T, s=12, marker="x", label="restored from one number")
+ax.plot(*torch.stack([pairs, restored]).unbind(2), color="grey", ls="-", lw=0.6)
 ax.set(xlabel="pixel 1", ylabel="pixel 2", aspect="equal")
 ax.legend()
 plt.show()
@@ -125,7 +135,7 @@ print(f"squared error per pixel {error:.4f}, variance per pixel {variance:.4f}")
 
 # %% [markdown]
 # The crosses lie on a line: one number can reach nothing else. What is lost is the
-# distance of each point from the line. This is **principal component analysis** (PCA):
+# distance of each point from the line, drawn in grey. This is **principal component analysis** (PCA):
 # among all linear ways through $Z$ numbers it loses the least squared error.
 #
 # ## The maths: PCA by the singular value decomposition
@@ -197,7 +207,8 @@ check.pca_reconstruct(pca_reconstruct)
 # put the SVD into that table. For centred images it is `images.T @ images` over their number,
 # and `U.T @ U` is the identity, so what remains is `Vh.T @ torch.diag(S**2) @ Vh`: the rows
 # of `Vh` are eigenvectors, and the squares of `S`, over the number, are the variances. We
-# write PCA with them and measure it on the test images.
+# write PCA with them (`torch.linalg.eigh` returns the eigenvalues of a symmetric table in
+# rising order, and the eigenvectors as columns) and measure it on the test images.
 
 
 # %% tags=["definition"]
@@ -253,42 +264,90 @@ plots.show_images(rows.clamp(0, 1), 10, row_labels=labels)
 # PCA encodes and decodes with a matrix. An **autoencoder** puts a network in place of each
 # of them and learns both by gradient descent, from nothing but the images.
 #
-# ### Exercise 01.2 · The forward pass
+# As a class it has the layers in `__init__` and their use in `forward`. Each half is a matrix,
+# a ReLU and a second matrix: from $D$ pixels over a hidden layer to $Z$ numbers, and back.
+# Nothing comes behind the last matrix of a half, since a code number may be negative and an
+# output anything.
 #
-# *core, easy, 5 minutes*
+# A training step has the same five parts for every model: the loss of a batch,
+# `optimizer.zero_grad()`, `loss.backward()`, `optimizer.step()`, and a note of the loss.
+# `backward()` **adds** the new gradients to those that are stored, and `step()` uses what is
+# stored. So the order matters, and a wrong one gives no error. Take one weight 0.5, one
+# pixel 1, and their product as output: the loss is $(0.5 - 1)^2 = 0.25$, its gradient
+# $2\,(0.5 - 1) \cdot 1 = -1$, and a step of rate 0.1 leads to the weight 0.6. With `step()`
+# before `backward()` nothing is stored yet, and the weight stays 0.5.
 #
-# `encoder` and `decoder` are networks for flat images. Return the code and the
-# reconstruction, the latter in the shape of `x`.
+# ### Exercise 01.2 · An autoencoder and its training loop
+#
+# *core, medium, 10 minutes*
+#
+# Write both from an empty cell. The loop takes one step for each batch of the list, with the
+# optimiser that it is given. Its loss is the squared error, summed over pixels, mean over the
+# batch, and it returns the loss of each batch as a Python number. The check runs five steps
+# with a tiny model whose weights it knows.
 
 
 # %% tags=["exercise"]
-def forward_pass(x, encoder, decoder):
-    """x (B, C, H, W) -> code (B, Z), reconstruction (B, C, H, W)."""
+class SmallAutoencoder(nn.Module):
+    """x (B, C, H, W) -> reconstruction (B, C, H, W), through Z numbers an image."""
+
+    def __init__(self, pixels, hidden, code_size):
+        super().__init__()
+        ### BEGIN SOLUTION
+        self.encoder = nn.Sequential(
+            nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, code_size)
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(code_size, hidden), nn.ReLU(), nn.Linear(hidden, pixels)
+        )
+        ### END SOLUTION
+
+    def forward(self, x):
+        ### BEGIN SOLUTION
+        code = self.encoder(x.flatten(1))  # (B, Z)
+        return self.decoder(code).view_as(x)
+        ### END SOLUTION
+
+
+def my_training(model, batches, optimizer):
+    """batches: list of x (B, C, H, W) -> list of losses, one number for each batch."""
     ### BEGIN SOLUTION
-    code = encoder(x.flatten(1))  # (B, Z)
-    return code, decoder(code).view_as(x)
+    losses = []
+    for x in batches:
+        loss = ((model(x) - x) ** 2).flatten(1).sum(1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
     ### END SOLUTION
 
 
 # %% tags=["check"]
-check.forward_pass(forward_pass)
+check.write_an_autoencoder(SmallAutoencoder, my_training)
 
 # %% [markdown]
-# <details><summary>Hint 1: shapes</summary>
+# <details><summary>Hint 1: shapes and order</summary>
 #
-# (B, C, H, W) becomes (B, D), then (B, Z), then (B, D), then (B, C, H, W) again.
+# The class: (B, C, H, W) becomes (B, D), then (B, Z), then (B, D), then (B, C, H, W) again.
+# The loop: what must be known before a step is taken, and what must be gone before the next
+# gradient is stored?
 # </details>
-# <details><summary>Hint 2: flatten</summary>
+# <details><summary>Hint 2: tools</summary>
 #
-# `x.flatten(1)` keeps the batch axis and joins the others.
+# `nn.Sequential(nn.Linear(a, b), nn.ReLU(), nn.Linear(b, c))` is one half. `x.flatten(1)` keeps
+# the batch axis and joins the others; `t.view_as(x)` gives `t` the shape of `x`. After
+# `.flatten(1)` comes `.sum(1)` over pixels, then `.mean()` over the batch.
 # </details>
-# <details><summary>Hint 3: and back</summary>
+# <details><summary>Hint 3: traps</summary>
 #
-# `t.view_as(x)` gives `t` the shape of `x`.
+# A layer that stands in a plain list is not learned. The target of the loss is `x` itself. A
+# loss that is kept as a tensor keeps its whole graph: `.item()` makes a number of it.
 # </details>
 
 # %% [markdown]
-# Our version is a module. With `hidden=0` it has one matrix on each side: a **linear**
+# Our version splits `forward` into `encode` and `decode`, because later we want the code
+# alone. With `hidden=0` it has one matrix on each side: a **linear**
 # autoencoder.
 
 
@@ -441,6 +500,14 @@ claims.show(
 # ## Train: what does the hidden layer add?
 #
 # The same bottlenecks, now with a hidden layer of ReLUs on both sides. The code may bend.
+# **Predict.** With $Z = 10$, how many per cent less error than PCA will it have on test
+# images?
+
+# %%
+predict.guess("error saved at Z = 10", None, unit="%")
+
+# %% [markdown]
+# The training of all sizes:
 
 # %%
 ae_error, ae_models, ae_losses = {}, {}, {}
@@ -499,10 +566,20 @@ for size in SIZES:
     word = "less" if gain > 0 else "more"
     print(f"Z = {size:2}: {abs(gain):.0%} {word} error than PCA")
 
+# %%
+predict.truth("error saved at Z = 10", 100 * (1 - ae_error[10] / pca_error[10]))
+
 # %% [markdown]
 # How much of this is the method, and how much the patience? Look at the loss of the
 # training, and train the largest bottleneck once more with a quarter of the steps.
-# **Predict**: how much of its advantage is left?
+# **Predict.** How many per cent of its advantage over PCA are there after a quarter of the
+# steps? (Below 0 means that PCA is ahead.)
+
+# %%
+predict.guess("advantage after a quarter of the steps", None, unit="%")
+
+# %% [markdown]
+# The same model, the same seed, fewer steps:
 
 # %%
 widest = max(SIZES)
@@ -559,46 +636,67 @@ claims.show(
 # A comparison of methods after a short training compares their speed as well. Before you
 # believe that one method is hardly better than another, look at the loss: is it still
 # falling?
-#
+
+# %%
+predict.truth("advantage after a quarter of the steps", 100 * hasty_gain / gain[widest])
+
+# %% [markdown]
 # ### What does the code save?
 #
 # A pixel is stored in 8 bits, a code number in 32. The compression ratio is the number of
 # bits of the image over the number of bits of the code.
 #
-# ### Exercise 01.3 · Compression in bits
+# ### Exercise 01.3 · What a code saves, and what it costs
 #
-# *core, easy, 5 minutes*
+# *core, easy, 6 minutes*
+#
+# Return both sides of the bargain: bits of one image over bits of its code, and the squared
+# error of the reconstructions, summed over pixels, mean over images.
 
 
 # %% tags=["exercise"]
-def compression_ratio(image_shape, pixel_bits, code_size, code_bits):
-    """(C, H, W), bits per pixel, Z, bits per code number -> bits of image / of code."""
+def price_of_a_code(x, restored, pixel_bits, code_size, code_bits):
+    """x, restored (B, C, H, W); bits per number; code_size = Z -> ratio, error."""
     ### BEGIN SOLUTION
-    return math.prod(image_shape) * pixel_bits / (code_size * code_bits)
+    ratio = x[0].numel() * pixel_bits / (code_size * code_bits)
+    error = ((restored - x) ** 2).flatten(1).sum(1).mean()
+    return ratio, error
     ### END SOLUTION
 
 
 # %% tags=["check"]
-check.compression_ratio(compression_ratio)
+check.price_of_a_code(price_of_a_code)
 
 # %% [markdown]
 # <details><summary>Hint 1: how many numbers?</summary>
 #
-# An image has C times H times W pixels.
+# An image has C times H times W pixels. The batch size has no place in the ratio.
 # </details>
-# <details><summary>Hint 2: bits of the image</summary>
+# <details><summary>Hint 2: tools</summary>
 #
-# Number of pixels times bits of a pixel.
+# `x[0].numel()` counts the pixels of one image. `.flatten(1).sum(1).mean()` sums over pixels
+# and takes the mean over images.
 # </details>
 # <details><summary>Hint 3: which way round?</summary>
 #
-# A code that is smaller than the image has a ratio above 1.
+# A code that is smaller than the image has a ratio above 1. Six pixels of 8 bits in four
+# numbers of 6 bits: 48 over 24, so 2.
 # </details>
 
 # %% tags=["nbval-check-output"]
 for size in SIZES:
     before, after = PIXELS * 8, size * 32
     print(f"Z = {size:2}: {before} bits become {after}, ratio {before / after:.0f}")
+
+# %%
+print("squared error per image, test images:")
+print(
+    "\n".join(
+        f"Z = {size:2}: PCA {PIXELS * pca_error[size]:5.1f}, "
+        f"autoencoder {PIXELS * ae_error[size]:5.1f}"
+        for size in SIZES
+    )
+)
 
 # %% [markdown]
 # The decoder's weights are not counted: they are paid once for all images. And nobody
@@ -657,13 +755,111 @@ widgets.explore(
 )
 
 # %% [markdown]
+# ### Places where no code lies
+#
+# A code far from all codes of images is a **hole**: no training told the decoder what to do
+# there. How far a place is from the codes says its *nearest* code, and the emptiest place is
+# the one whose nearest code is farthest. With codes of one number, 0, 1 and 5, and four places
+# to try, 1.5, 2, 3 and 4:
+
+# %% tags=["nbval-check-output"]
+print("place   distance to 0, 1, 5   nearest")
+print(
+    "\n".join(
+        f"{place:5.1f}   {place:8.1f}{abs(place - 1):5.1f}{5 - place:5.1f}"
+        f"{min(abs(place - 1), 5 - place):10.1f}"
+        for place in (1.5, 2.0, 3.0, 4.0)
+    )
+)
+
+# %% [markdown]
+# The largest number of the last column is 2, at the place 3. With codes of two numbers the
+# places to try are a grid.
+#
+# ### Exercise 01.4 · Find a hole
+#
+# *core, medium, 8 minutes*
+#
+# Return a code in the middle of the cloud whose nearest code is as far as possible. In the
+# middle means: no farther from the mean of the codes than half of the codes are, the median of
+# their distances. The check makes clouds of its own, and accepts a place that is four fifths
+# as far as the best.
+
+
+# %% tags=["exercise"]
+def find_hole(codes):
+    """codes (N, 2) -> (2,), a code in their middle, far from each of them."""
+    ### BEGIN SOLUTION
+    centre = codes.mean(0)
+    reach = (codes - centre).norm(dim=1).median()
+    line = torch.linspace(-1, 1, 41)
+    steps = torch.cartesian_prod(line, line)  # (41 * 41, 2)
+    places = centre + reach * steps[steps.norm(dim=1) <= 1]
+    nearest = torch.cdist(places, codes).amin(1)  # one distance for each place
+    return places[nearest.argmax()]
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.find_hole(find_hole)
+
+# %% [markdown]
+# <details><summary>Hint 1: three steps</summary>
+#
+# Make places to try, inside the circle that the task describes. Find the distance of each to
+# its nearest code. Return the place with the largest.
+# </details>
+# <details><summary>Hint 2: tools</summary>
+#
+# `torch.linspace(-1, 1, 41)` and `torch.cartesian_prod(line, line)` make a grid, and
+# `grid[grid.norm(dim=1) <= 1]` keeps a circle of it. `torch.cdist(places, codes)` is a table of
+# distances with one row for each place.
+# </details>
+# <details><summary>Hint 3: smallest, then largest</summary>
+#
+# Over the codes take the smallest distance, over the places the largest. The circle has the
+# mean of the codes as its centre, not the origin, and the median distance as its radius.
+# </details>
+
+# %% [markdown]
+# The hole that our version finds among the codes of the test images, and its picture:
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(7, 3.4), width_ratios=(3, 2))
+plots.show_codes(codes[:2000], digits.test_labels[:2000], ax=axes[0])
+axes[0].plot(*check.largest_hole(codes), "k+", markersize=16, markeredgewidth=3)
+axes[0].set_title("The hole (cross) among the codes")
+plots.show_images(
+    plane.decode(check.largest_hole(codes)[None].to(device)).detach().clamp(0, 1),
+    1,
+    ax=axes[1],
+)
+axes[1].set_title("Decoded")
+plt.show()
+print(
+    "distance to the nearest code:",
+    f"{(codes - check.largest_hole(codes)).norm(dim=1).min():.2f};",
+    f"spread of the codes: {codes.std():.2f}",
+)
+
+# %% [markdown]
+# Whether this picture looks like a digit is luck: the loss asked nothing here. So whoever draws
+# codes at random must know where codes of images lie, in the plane and in any other code space.
+#
 # ## Look: can it draw new digits?
 #
 # With 10 numbers there is room. To draw a new digit we need a code, so we need to know
 # where codes lie. Three guesses, from poor to rich: a Gaussian with the mean and the spread
 # of each code number; one that also knows how they vary together; and a **mixture** of 30
-# such Gaussians, fitted by scikit-learn to codes of training images. **Predict**: which
-# row will show digits?
+# such Gaussians, fitted by scikit-learn to codes of training images. A classifier will count them further
+# down. **Predict.** Of how many per cent of the draws from the first, poorest guess will it be
+# sure that they are a digit?
+
+# %%
+predict.guess("sure of draws, each number alone", None, unit="%")
+
+# %% [markdown]
+# Twelve draws from each density:
 
 # %%
 torch.manual_seed(SEED)
@@ -713,6 +909,9 @@ with torch.no_grad():
 sure = {n: share_sure(classifier, p) for n, p in {**pictures, **drawn}.items()}
 for name, share in sure.items():
     print(f"{name:24} sure {share:6.1%}")
+
+# %%
+predict.truth("sure of draws, each number alone", 100 * sure["each number alone"])
 
 # %% [markdown]
 # ## Look: between two images
@@ -864,7 +1063,7 @@ assert math.isclose(error, ae_error[2], rel_tol=1e-4), "the error has changed"
 # </details>
 
 # %% [markdown]
-# ## Exercise 01.4 · A better encoder (open)
+# ## Exercise 01.5 · A better encoder (open)
 #
 # *extension, hard, 30 minutes*
 #
@@ -885,6 +1084,19 @@ assert math.isclose(error, ae_error[2], rel_tol=1e-4), "the error has changed"
 #
 # Convolutions take longer for a step. Compare after equal time, not after equal steps.
 # </details>
+# <details><summary>What your report needs (after your own attempt)</summary>
+#
+# The number to beat is the autoencoder's at $Z = 10$: the panel under *What does the hidden
+# layer add?* has its band. A difference counts if it is larger than the spread of your three
+# seeds. A convolution that loses after equal time and wins after equal steps is a result,
+# too: say both.
+# </details>
+
+# %% [markdown]
+# Your predictions of this lesson, beside what was measured:
+
+# %%
+predict.review()
 
 # %% [markdown]
 # ## Summary

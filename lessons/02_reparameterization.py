@@ -23,7 +23,8 @@
 # - find the line that cuts a gradient without an error message;
 # - estimate the gradient of an average in two ways and say what makes each of them noisy;
 # - say why networks return `logvar`, and how its usual mistakes look;
-# - reparameterise other distributions, and name the price for a discrete one.
+# - reparameterise other distributions, and name the price for a discrete one (second
+#   reading, at the end of the lesson).
 #
 # **Before you start**, three questions of a minute each. (Symbols: the
 # [notation table](00_start_here.ipynb#Notation).)
@@ -62,6 +63,7 @@ from vae_helpers import (
     data,
     distributions,
     plots,
+    predict,
     runtime,
     training,
     widgets,
@@ -75,8 +77,8 @@ plots.style()
 SEED = 0
 LONGER = 1  # 4 trains and draws four times as long
 SAMPLES = LONGER * 100_000  # S, draws for each measured variance, 10 at least
-THETAS = [0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0]  # means to measure at
-DIMENSIONS = [1, 2, 3, 5, 10, 20, 50, 100]  # D, to measure at
+MEANS = [0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0]  # means to measure at
+DIMENSIONS = [1, 2, 3, 5, 10, 20, 50, 100]  # Z of a toy code, to measure at
 TEMPERATURES = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0]  # of the soft choice
 AVERAGED, CHOICES = 100, 20  # draws in a mean, and choices, of the same section
 LATENTS = [5, 20, 50]  # Z, of the VAEs
@@ -97,15 +99,15 @@ digits = data.load_images("MNIST")
 #
 # ## The problem: a model that half learns
 #
-# The smallest model with a random code has two numbers. The "encoder" is $\theta$, the
+# The smallest model with a random code has two numbers. The "encoder" is $\mu$, the
 # mean of the code. The "decoder" is $w$, which multiplies the code. Together they should
 # produce the number 2:
 #
-# $$z \sim \mathcal N(\theta,\, 0.3^2), \qquad \text{cost} = (w z - 2)^2.$$
+# $$z \sim \mathcal N(\mu,\, 0.3^2), \qquad \text{cost} = (w z - 2)^2.$$
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $\theta$ | in this lesson: the mean of a toy code, the role of $\mu$ (in lesson 00 the weights of the decoder) | number | `theta` |
+# | $\mu$ | mean of the code, as in lesson 00; here it is the whole encoder | number | `mu` |
 # | $w$ | weight of the toy decoder | number | `w` |
 #
 # The sign $\sim$ means "is drawn from". PyTorch can draw in two ways, `sample()` and
@@ -113,12 +115,12 @@ digits = data.load_images("MNIST")
 
 
 # %%
-def draw_without_path(theta):
-    return Normal(theta, 0.3).sample((256,))  # (256,) codes
+def draw_without_path(mu):
+    return Normal(mu, 0.3).sample((256,))  # (256,) codes
 
 
-def draw_with_path(theta):
-    return Normal(theta, 0.3).rsample((256,))
+def draw_with_path(mu):
+    return Normal(mu, 0.3).rsample((256,))
 
 
 DRAWS = {"sample()": draw_without_path, "rsample()": draw_with_path}
@@ -126,58 +128,58 @@ DRAWS = {"sample()": draw_without_path, "rsample()": draw_with_path}
 
 # %% [markdown]
 # The training loop takes either of them. **Predict**: one of the two does not work. Does it
-# stop with an error? Does the cost fall? What does $\theta$ do?
+# stop with an error? Does the cost fall? What does $\mu$ do?
 
 
 # %%
 def train_two_numbers(draw, steps, rate=0.05):
-    """draw maps theta to codes -> cost and theta at every step."""
+    """draw maps mu to codes -> cost and mu at every step."""
     torch.manual_seed(SEED)
-    theta, w = (torch.tensor(0.5, requires_grad=True) for _ in range(2))
-    optimizer = torch.optim.SGD([theta, w], lr=rate)
-    path = {"cost": [], "theta": []}
+    mu, w = (torch.tensor(0.5, requires_grad=True) for _ in range(2))
+    optimizer = torch.optim.SGD([mu, w], lr=rate)
+    path = {"cost": [], "mu": []}
     for _ in range(steps):
-        cost = ((w * draw(theta) - 2) ** 2).mean()
+        cost = ((w * draw(mu) - 2) ** 2).mean()
         optimizer.zero_grad()
         cost.backward()
         optimizer.step()
         path["cost"].append(cost.item())
-        path["theta"].append(theta.item())
+        path["mu"].append(mu.item())
     return path
 
 
 # %%
 paths = {n: train_two_numbers(draw, LONGER * 150) for n, draw in DRAWS.items()}
 figure, axes = plt.subplots(1, 2, figsize=(7.5, 2.8))
-for ax, quantity in zip(axes, ["cost", "theta"], strict=True):
+for ax, quantity in zip(axes, ["cost", "mu"], strict=True):
     curves = {name: path[quantity] for name, path in paths.items()}
     plots.show_curves(range(LONGER * 150), curves, ylabel=quantity, ax=ax)
 axes[0].set(yscale="log", title="Cost, mean of 256 codes")
-axes[1].set_title("theta, the encoder's number")
+axes[1].set_title("mu, the encoder's number")
 plt.show()
 
 # %% [markdown]
-# No error, and the cost falls with both. But with `sample()` the encoder's $\theta$ never
+# No error, and the cost falls with both. But with `sample()` the encoder's $\mu$ never
 # moves. The decoder does what it can alone, so the cost stops at a higher value. With
-# `rsample()` theta keeps growing: the average cost is $(w\theta - 2)^2 + 0.09\,w^2$, and a
-# larger $\theta$ lets $w$, and with it the noise, shrink. In a large model the fault is easy
+# `rsample()` $\mu$ keeps growing: the average cost is $(w\mu - 2)^2 + 0.09\,w^2$, and a
+# larger $\mu$ lets $w$, and with it the noise, shrink. In a large model the fault is easy
 # to miss. The gradients themselves show it at once:
 
 # %%
 for name, draw in DRAWS.items():
     torch.manual_seed(SEED)
-    theta, w = (torch.tensor(0.5, requires_grad=True) for _ in range(2))
-    z = draw(theta)
+    mu, w = (torch.tensor(0.5, requires_grad=True) for _ in range(2))
+    z = draw(mu)
     ((w * z - 2) ** 2).mean().backward()
     print(f"{name:9} z.requires_grad = {z.requires_grad}")
-    print("    gradient of theta:", theta.grad, "  of w:", w.grad)
+    print("    gradient of mu:", mu.grad, "  of w:", w.grad)
 late = {name: sum(path["cost"][-20:]) / 20 for name, path in paths.items()}
 claims.show(
     "02",
     digits,
     {
-        "With sample() theta stays where it began, and the cost, averaged over the "
-        "last 20 steps, is higher than with rsample().": paths["sample()"]["theta"][-1]
+        "With sample() mu stays where it began, and the cost, averaged over the "
+        "last 20 steps, is higher than with rsample().": paths["sample()"]["mu"][-1]
         == 0.5
         and late["sample()"] > late["rsample()"],
     },
@@ -185,7 +187,7 @@ claims.show(
 
 # %% [markdown]
 # `None` is the missing gradient. For PyTorch, `sample()` returns a plain number that came
-# from nowhere. It does not know that another $\theta$ would have given another $z$. What
+# from nowhere. It does not know that another $\mu$ would have given another $z$. What
 # does `rsample()` know?
 #
 # ## Smallest case: three random numbers
@@ -303,32 +305,32 @@ plt.show()
 # | $\mathbb E[f(z)]$ | the mean of $f$ over all draws, the expectation (in lesson 00 over draws from $q$) | number | |
 # | $\mathrm{Var}[g]$ | variance: the mean of $(g - \mathbb E[g])^2$ | number | `variance` |
 # | $g$ | one random estimate of a gradient | $(S)$ | `estimates` |
-# | $p(z; \theta)$ | the density of $z$ | $(S)$ | |
+# | $p(z; \mu)$ | the density of $z$ | $(S)$ | |
 # | $b$ | baseline, a number subtracted from $f$ | number | `baseline` |
 #
-# From here on $\sigma = 1$ where nothing else is said, so $z = \theta + \varepsilon$ has mean
-# $\theta$ and variance 1. We want the gradient of the average cost,
-# $\nabla_\theta\, \mathbb E[f(z)]$. For $f(z) = z^2$ we know it. A mean square is the squared
-# mean plus the variance, $\mathbb E[z^2] = \theta^2 + 1$, and the derivative is $2\theta$. With
+# From here on $\sigma = 1$ where nothing else is said, so $z = \mu + \varepsilon$ has mean
+# $\mu$ and variance 1. We want the gradient of the average cost,
+# $\nabla_\mu\, \mathbb E[f(z)]$. For $f(z) = z^2$ we know it. A mean square is the squared
+# mean plus the variance, $\mathbb E[z^2] = \mu^2 + 1$, and the derivative is $2\mu$. With
 # a network as $f$ nobody can compute the average, and we must estimate from draws.
 #
-# The trouble is that $\theta$ sits in the distribution over which we average. With
-# $z = \theta + \varepsilon$ it moves into the function:
+# The trouble is that $\mu$ sits in the distribution over which we average. With
+# $z = \mu + \varepsilon$ it moves into the function:
 #
-# $$\nabla_\theta\, \mathbb E_{z \sim \mathcal N(\theta, 1)}[f(z)] = \nabla_\theta\, \mathbb E_{\varepsilon \sim \mathcal N(0, 1)}[f(\theta + \varepsilon)] = \mathbb E_{\varepsilon}[f'(\theta + \varepsilon)].$$
+# $$\nabla_\mu\, \mathbb E_{z \sim \mathcal N(\mu, 1)}[f(z)] = \nabla_\mu\, \mathbb E_{\varepsilon \sim \mathcal N(0, 1)}[f(\mu + \varepsilon)] = \mathbb E_{\varepsilon}[f'(\mu + \varepsilon)].$$
 #
 # The first step writes the same average with other letters. In the second, the
-# distribution of $\varepsilon$ does not depend on $\theta$, so the derivative of the mean
+# distribution of $\varepsilon$ does not depend on $\mu$, so the derivative of the mean
 # is the mean of the derivatives. This needs an $f$ that is continuous, has a derivative
 # everywhere but at its kinks, and does not grow too fast. A kink, as of a ReLU, does no
 # harm. A jump does: beside it the derivative is 0, and the jump itself is never seen.
 #
 # One draw gives the **pathwise** estimate
 #
-# $$g = f'(\theta + \varepsilon) = 2(\theta + \varepsilon).$$
+# $$g = f'(\mu + \varepsilon) = 2(\mu + \varepsilon).$$
 #
-# Its mean is $2\theta$, the right answer: the estimate is **unbiased**. Its variance is
-# $4\,\mathrm{Var}[\varepsilon] = 4$, for every $\theta$. Both hold for this $f$: its slope
+# Its mean is $2\mu$, the right answer: the estimate is **unbiased**. Its variance is
+# $4\,\mathrm{Var}[\varepsilon] = 4$, for every $\mu$. Both hold for this $f$: its slope
 # is a straight line.
 
 # %% [markdown]
@@ -339,13 +341,64 @@ plt.show()
 #
 # $$z = \mu + \sigma\,\varepsilon, \qquad \sigma = \sqrt{\sigma^2} = \exp(\tfrac12 \log\sigma^2).$$
 #
-# ### Exercise 02.1 · A sample that lets gradients through
+# Here is a forward pass that uses such a sample. It was written by somebody in a hurry.
+
+
+# %%
+def half_learning(x, encoder, decoder):
+    """x (B, D), layers to (B, 2 Z) and (B, D) -> output (B, D), mu, logvar (B, Z)."""
+    h = encoder(x)  # (B, 2 Z)
+    mu, logvar = h.chunk(2, dim=1)  # (B, Z) each
+    variance = logvar.exp()
+    sigma = variance.sqrt()
+    z = torch.normal(mu, sigma)  # draws from N(mu, sigma^2)
+    return decoder(z), mu, logvar
+
+
+# %% [markdown]
+# Every line does what its comment says, and the code has the right distribution. We train
+# two layers with it, on four kinds of input, and look at how far each layer has moved.
+
+
+# %%
+def train_layers(forward, steps):
+    """-> the cost at the first and at the last step, and how far each layer moved."""
+    torch.manual_seed(SEED)
+    x = 3 * torch.eye(4)[torch.arange(256) % 4] + 0.3 * torch.randn(256, 4)
+    layers = {"encoder": nn.Linear(4, 4), "decoder": nn.Linear(2, 4)}
+    start = {name: layer.weight.detach().clone() for name, layer in layers.items()}
+    both = nn.ModuleList(layers.values())
+    optimizer, costs = torch.optim.Adam(both.parameters(), lr=0.02), []
+    for _ in range(steps):
+        output, _, _ = forward(x, *layers.values())
+        cost = ((output - x) ** 2).sum(1).mean()
+        optimizer.zero_grad()
+        cost.backward()
+        optimizer.step()
+        costs.append(cost.item())
+    moved = {n: (layers[n].weight - w).norm().item() for n, w in start.items()}
+    return (costs[0], costs[-1]), moved
+
+
+# %%
+(first_cost, last_cost), moved = train_layers(half_learning, LONGER * 200)
+print(f"cost {first_cost:.1f} at first, {last_cost:.1f} at the end")
+print("moved by:", {name: round(distance, 3) for name, distance in moved.items()})
+
+# %% [markdown]
+# The model half learns again: no error, and a cost that falls. But this time nobody wrote
+# `sample()`, and the output even says `requires_grad = True`.
 #
-# *core, easy, 5 minutes*
+# ### Exercise 02.1 · Find the line that cuts the gradient
 #
-# Return the sample for the given noise. The check looks at the gradients of `mu` and
-# `logvar` as well as at values. Our own functions come after each exercise; yours begin
-# with `my_`, so that neither overwrites the other.
+# *core, medium, 8 minutes*
+#
+# Two functions. (a) `my_reparameterize` returns the sample for noise that is given. (b)
+# `my_forward` is `half_learning` without its fault: find the line that cuts the gradient, and
+# mend it. The check of (b) looks at the gradients that the output sends to `mu` and to
+# `logvar`, and at the noise: new in every call, one number for each image and each
+# dimension. Our own functions come after each exercise; yours begin with `my_`, so that
+# neither overwrites the other.
 
 
 # %% tags=["exercise"]
@@ -357,22 +410,36 @@ def my_reparameterize(mu, logvar, eps):
     ### END SOLUTION
 
 
+def my_forward(x, encoder, decoder):
+    """x (B, D), layers to (B, 2 Z) and (B, D) -> output (B, D), mu, logvar (B, Z)."""
+    ### BEGIN SOLUTION
+    mu, logvar = encoder(x).chunk(2, dim=1)  # (B, Z) each
+    z = my_reparameterize(mu, logvar, torch.randn_like(mu))
+    return decoder(z), mu, logvar
+    ### END SOLUTION
+
+
 # %% tags=["check"]
-check.reparameterize(my_reparameterize)
+check.reparameterize(my_reparameterize, my_forward)
 
 # %% [markdown]
-# <details><summary>Hint 1: what is given?</summary>
+# <details><summary>Hint 1: where to look</summary>
 #
-# Everything random is already in `eps`. You need arithmetic only, no new draw.
+# Part (a) is arithmetic: everything random is already in `eps`. For (b), one line of
+# `half_learning` makes a random number. Everything before it can be differentiated, and so
+# can everything after it.
 # </details>
-# <details><summary>Hint 2: from logvar to sigma</summary>
+# <details><summary>Hint 2: how to see the cut</summary>
 #
-# `torch.exp` undoes the logarithm and gives $\sigma^2$. A square root is a half in the
-# exponent.
+# Ask for gradients, as at the start of the lesson: make `mu` and `sigma` two tensors with
+# `requires_grad=True`, compute `torch.normal(mu, sigma).sum().backward()`, and print both
+# `.grad`. They are not `None` this time. What should they be?
 # </details>
-# <details><summary>Hint 3: gradients</summary>
+# <details><summary>Hint 3: how to mend it</summary>
 #
-# Use tensors all the way: no `.detach()`, `.item()`, `.data` or `no_grad`.
+# Draw the noise first, `torch.randn_like(mu)`: it depends on nothing. Then only arithmetic
+# with tensors may follow, no `.detach()`, `.item()`, `.data` or `no_grad`. In (a), `torch.exp`
+# undoes the logarithm and gives $\sigma^2$; the root is a half in the exponent.
 # </details>
 
 # %% [markdown]
@@ -386,6 +453,23 @@ def reparameterize(mu, logvar, eps=None):
         eps = torch.randn_like(mu)  # one number for each image and dimension
     return mu + torch.exp(0.5 * logvar) * eps
 
+
+# %% [markdown]
+# With it, `half_learning` needs no other change. The line that cut the gradient was
+# `torch.normal(mu, sigma)`. PyTorch gives the draw a derivative, and this derivative is 0:
+# no `None` and no `requires_grad = False` will tell you.
+
+
+# %%
+def learning(x, encoder, decoder):
+    mu, logvar = encoder(x).chunk(2, dim=1)  # (B, Z) each
+    return decoder(reparameterize(mu, logvar)), mu, logvar
+
+
+for forward in (half_learning, learning):
+    (_, last_cost), moved = train_layers(forward, LONGER * 200)
+    distances = ", ".join(f"{name} {d:.3f}" for name, d in moved.items())
+    print(f"{forward.__name__:14} cost at the end {last_cost:5.2f}; moved: {distances}")
 
 # %% [markdown]
 # Two properties to check. The samples have the mean and the spread that we asked for. And
@@ -474,6 +558,67 @@ print("exp(logvar)    :", [f"{v:.1g}" for v in torch.exp(large).tolist()])
 # %% [markdown]
 # If a training run shows NaN, look at the largest `logvar` first.
 #
+# Other mistakes have other marks. Whoever has the samples can find them: compare the spread
+# that came with the one that was asked for, at a small, a middle and a large `logvar`. The
+# line of the figure, for one: at `logvar` $-2$ it has $e^{-2} = 0.14$, where
+# $e^{-1} = 0.37$ was asked for, at 0 it has the right 1, and at 2 it has 7.39 instead of 2.72.
+#
+# Five programs got the same five values of `logvar` and drew 100,000 samples for each. These
+# are the standard deviations of their samples:
+
+# %%
+print(check.measured_spreads())
+
+# %% [markdown]
+# ### Exercise 02.2 · Which mistake made these spreads?
+#
+# *core, easy, 6 minutes*
+#
+# Each of the programs A to E used one of these formulas for sigma, and one program used the
+# right one. Two formulas are left over.
+#
+# | Number | Formula |
+# |---|---|
+# | 1 | `exp(logvar / 2)` |
+# | 2 | `exp(logvar)` |
+# | 3 | `exp(logvar) / 2` |
+# | 4 | `exp(-logvar / 2)` |
+# | 5 | `abs(logvar)` |
+# | 6 | the root of `abs(logvar)` |
+# | 7 | `softplus(logvar)` |
+#
+# Return a text with one digit for each of A to E, such as `"12345"`.
+
+
+# %% tags=["exercise"]
+def name_the_mistakes():
+    """-> text of five digits, the formulas of the programs A to E."""
+    ### BEGIN SOLUTION
+    return "73162"
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.name_the_mistakes(name_the_mistakes)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look first</summary>
+#
+# At `logvar` 0. The formulas give 1, a half, 0 or $\log 2 = 0.69$ there, and most of them can be
+# ruled out at a glance.
+# </details>
+# <details><summary>Hint 2: then at both ends</summary>
+#
+# Which formula is the same at $-4$ and at 4? Which grows like a straight line, and which like
+# an exponential? `math.exp` has the numbers.
+# </details>
+# <details><summary>Hint 3: a close pair</summary>
+#
+# At `logvar` $-4$ and $-2$ the softplus and `exp(logvar)` are nearly equal: far to the left,
+# $\log(1 + e^t)$ is close to $e^t$. Tell them apart at 4.
+# </details>
+
+# %% [markdown]
 # ## A second way: the score function
 #
 # The pathwise estimate needs the derivative $f'$. What if $f$ has none, such as "the
@@ -481,31 +626,31 @@ print("exp(logvar)    :", [f"{v:.1g}" for v in torch.exp(large).tolist()])
 # their place. Write the average as an integral, and use
 # $\nabla p = p\,\nabla\log p$, the chain rule of the logarithm:
 #
-# $$\nabla_\theta \int f(z)\, p(z; \theta)\, dz = \int f(z)\, p(z; \theta)\, \nabla_\theta \log p(z; \theta)\, dz = \mathbb E\big[f(z)\, \nabla_\theta \log p(z; \theta)\big].$$
+# $$\nabla_\mu \int f(z)\, p(z; \mu)\, dz = \int f(z)\, p(z; \mu)\, \nabla_\mu \log p(z; \mu)\, dz = \mathbb E\big[f(z)\, \nabla_\mu \log p(z; \mu)\big].$$
 #
-# The factor $\nabla_\theta \log p$ is called the **score**. For $\mathcal N(\theta, \sigma^2)$
-# we have $\log p = -\frac{(z - \theta)^2}{2\sigma^2} + \text{a constant}$, and so the score
-# is $\frac{z - \theta}{\sigma^2}$. In words: on the way downhill, draws with a high cost push
-# $\theta$ away from themselves. Only values of $f$ are needed, and $f$ may jump. The
+# The factor $\nabla_\mu \log p$ is called the **score**. For $\mathcal N(\mu, \sigma^2)$
+# we have $\log p = -\frac{(z - \mu)^2}{2\sigma^2} + \text{a constant}$, and so the score
+# is $\frac{z - \mu}{\sigma^2}$. In words: on the way downhill, draws with a high cost push
+# $\mu$ away from themselves. Only values of $f$ are needed, and $f$ may jump. The
 # condition is on $p$: the range of possible $z$, its **support**, must not move with
-# $\theta$. (For a uniform $z$ between 0 and $\theta$ the formula misses what happens at the
+# $\mu$. (For a uniform $z$ between 0 and $\mu$ the formula misses what happens at the
 # moving edge.)
 #
-# ### Exercise 02.2 · The score-function estimator
+# ### Exercise 02.3 · The score-function estimator
 #
 # *core, medium, 8 minutes*
 #
-# Return one estimate of $\nabla_\theta\, \mathbb E[f(z)]$ for each noise value, with
-# $z = \theta + \sigma\varepsilon$. Use `f` only by calling it: some of the functions in the
+# Return one estimate of $\nabla_\mu\, \mathbb E[f(z)]$ for each noise value, with
+# $z = \mu + \sigma\varepsilon$. Use `f` only by calling it: some of the functions in the
 # check are steps.
 
 
 # %% tags=["exercise"]
-def my_score_gradient(f, theta, sigma, eps):
-    """f maps (S,) to (S,); theta, sigma: scalars; eps (S,) -> estimates (S,)."""
+def my_score_gradient(f, mu, sigma, eps):
+    """f maps (S,) to (S,); mu, sigma: scalars; eps (S,) -> estimates (S,)."""
     ### BEGIN SOLUTION
-    z = theta + sigma * eps  # (S,)
-    return f(z) * (z - theta) / sigma**2
+    z = mu + sigma * eps  # (S,)
+    return f(z) * (z - mu) / sigma**2
     ### END SOLUTION
 
 
@@ -520,61 +665,63 @@ check.score_gradient(my_score_gradient)
 # </details>
 # <details><summary>Hint 2: the score</summary>
 #
-# It is the derivative of $\log p$ with respect to $\theta$, not $\log p$ itself and not the
+# It is the derivative of $\log p$ with respect to $\mu$, not $\log p$ itself and not the
 # derivative with respect to $z$. The text above has it.
 # </details>
 # <details><summary>Hint 3: shape and powers</summary>
 #
 # No mean: return as many numbers as `eps` has. If you write the score with
-# $\varepsilon$, count the powers of $\sigma$ once more.
+# $\varepsilon$, count the powers of $\sigma$ once more. A case to test by hand: $f(z) = z^2$,
+# $\mu = 1$, $\sigma = 2$, $\varepsilon = 1$ give $z = 3$, the cost 9, the score
+# $(3 - 1)/4 = 0.5$ and the estimate 4.5.
 # </details>
 
 # %% [markdown]
 # ### Both estimators, in any dimension
 #
-# Our versions work in $D$ dimensions, with $f(z) = z_1^2 + \dots + z_D^2$ and
+# Our versions take codes of any length $Z$, with $f(z) = \sum_j z_j^2$ and
 # $\sigma = 1$. They return the gradient with respect to the first coordinate of the mean,
 # for each draw; the other coordinates behave alike.
 
 
 # %% tags=["definition"]
 def cost(z):
-    """(S, D) -> (S,)."""
+    """(S, Z) -> (S,)."""
     return (z**2).sum(1)
 
 
-def pathwise(theta, eps):
-    """(S, D) noise -> (S,) estimates of the gradient in the first coordinate."""
-    z = (theta + eps).requires_grad_()  # dz/dtheta = 1: the gradient of z is enough
-    (gradient,) = torch.autograd.grad(cost(z).sum(), z)  # (S, D)
+def pathwise(mu, eps):
+    """(S, Z) noise -> (S,) estimates of the gradient in the first coordinate."""
+    z = (mu + eps).requires_grad_()  # dz/dmu = 1: the gradient of z is enough
+    (gradient,) = torch.autograd.grad(cost(z).sum(), z)  # (S, Z)
     return gradient[:, 0]
 
 
 # %% [markdown]
-# The score of the first coordinate is $z_1 - \theta = \varepsilon_1$. From the cost we may
+# The score of the first coordinate is $z_1 - \mu = \varepsilon_1$. From the cost we may
 # subtract a number $b$, a **baseline**. Nothing changes on average, since
 # $\mathbb E[b\,\varepsilon_1] = b\,\mathbb E[\varepsilon_1] = 0$.
 
 
 # %% tags=["definition"]
-def score_function(theta, eps, baseline=0.0):
-    """(S, D) noise -> (S,) estimates of the same gradient, from values of the cost."""
-    return (cost(theta + eps) - baseline) * eps[:, 0]
+def score_function(mu, eps, baseline=0.0):
+    """(S, Z) noise -> (S,) estimates of the same gradient, from values of the cost."""
+    return (cost(mu + eps) - baseline) * eps[:, 0]
 
 
 # %% [markdown]
-# A good choice is $b = \mathbb E[f] = D\,(\theta^2 + 1)$: then a draw is judged by
+# A good choice is $b = \mathbb E[f] = Z\,(\mu^2 + 1)$: then a draw is judged by
 # whether it is better or worse than usual, and we may hope that the noise falls.
 
 
 # %% tags=["definition"]
-def all_estimates(theta, eps):
-    """Three estimators on the same noise (S, D): name -> (S,)."""
-    mean_cost = eps.shape[1] * (theta**2 + 1)
+def all_estimates(mu, eps):
+    """Three estimators on the same noise (S, Z): name -> (S,)."""
+    mean_cost = eps.shape[1] * (mu**2 + 1)
     return {
-        "pathwise": pathwise(theta, eps),
-        "score function": score_function(theta, eps),
-        "with baseline": score_function(theta, eps, mean_cost),
+        "pathwise": pathwise(mu, eps),
+        "score function": score_function(mu, eps),
+        "with baseline": score_function(mu, eps, mean_cost),
     }
 
 
@@ -595,7 +742,7 @@ for name, estimates in all_estimates(1.0, torch.randn(SAMPLES, 1)).items():
 print("more than 5 standard errors from 2:", ", ".join(far) or "none")
 
 # %% [markdown]
-# An unbiased estimator agrees with $2\theta = 2$ within a few standard errors, the last
+# An unbiased estimator agrees with $2\mu = 2$ within a few standard errors, the last
 # number of each row. It differs, although each row had the same number of draws.
 
 # %% [markdown]
@@ -614,89 +761,87 @@ for power in range(1, 7):
 # %% [markdown]
 # So $\mathbb E[\varepsilon^2] = 1$, $\mathbb E[\varepsilon^4] = 3$,
 # $\mathbb E[\varepsilon^6] = 15$, and odd powers have mean 0. We also use
-# $\mathrm{Var}[g] = \mathbb E[g^2] - \mathbb E[g]^2$, with $\mathbb E[g] = 2\theta$. The results
+# $\mathrm{Var}[g] = \mathbb E[g^2] - \mathbb E[g]^2$, with $\mathbb E[g] = 2\mu$. The results
 # first, in one dimension:
 #
-# | Estimate | $g$ | $\mathrm{Var}[g]$ | at $\theta = 1$ |
+# | Estimate | $g$ | $\mathrm{Var}[g]$ | at $\mu = 1$ |
 # |---|---|---|---|
-# | pathwise | $2(\theta + \varepsilon)$ | $4$ | 4 |
-# | score function | $(\theta + \varepsilon)^2\,\varepsilon$ | $\theta^4 + 14\theta^2 + 15$ | 30 |
-# | with baseline $b = \theta^2 + 1$ | $\big((\theta + \varepsilon)^2 - b\big)\,\varepsilon$ | $8\theta^2 + 10$ | 18 |
+# | pathwise | $2(\mu + \varepsilon)$ | $4$ | 4 |
+# | score function | $(\mu + \varepsilon)^2\,\varepsilon$ | $\mu^4 + 14\mu^2 + 15$ | 30 |
+# | with baseline $b = \mu^2 + 1$ | $\big((\mu + \varepsilon)^2 - b\big)\,\varepsilon$ | $8\mu^2 + 10$ | 18 |
 #
 # <details><summary>The score function, line by line</summary>
 #
-# 1. Multiply out: $g = \theta^2\varepsilon + 2\theta\varepsilon^2 + \varepsilon^3$.
-# 2. Its mean: only the even power counts, $\mathbb E[g] = 2\theta$. It is unbiased.
-# 3. Square it. Three squares, $\theta^4\varepsilon^2 + 4\theta^2\varepsilon^4 + \varepsilon^6$, and
-#    three double products, $4\theta^3\varepsilon^3 + 2\theta^2\varepsilon^4 + 4\theta\varepsilon^5$.
-# 4. Take the mean. The odd powers go, and $\varepsilon^4$ stands there $4\theta^2 + 2\theta^2$
-#    times: $\mathbb E[g^2] = \theta^4 \cdot 1 + 6\theta^2 \cdot 3 + 15 = \theta^4 + 18\theta^2 + 15$.
-# 5. Subtract $\mathbb E[g]^2 = 4\theta^2$: $\mathrm{Var}[g] = \theta^4 + 14\theta^2 + 15$.
+# 1. Multiply out: $g = \mu^2\varepsilon + 2\mu\varepsilon^2 + \varepsilon^3$.
+# 2. Its mean: only the even power counts, $\mathbb E[g] = 2\mu$. It is unbiased.
+# 3. Square it. Three squares, $\mu^4\varepsilon^2 + 4\mu^2\varepsilon^4 + \varepsilon^6$, and
+#    three double products, $4\mu^3\varepsilon^3 + 2\mu^2\varepsilon^4 + 4\mu\varepsilon^5$.
+# 4. Take the mean. The odd powers go, and $\varepsilon^4$ stands there $4\mu^2 + 2\mu^2$
+#    times: $\mathbb E[g^2] = \mu^4 \cdot 1 + 6\mu^2 \cdot 3 + 15 = \mu^4 + 18\mu^2 + 15$.
+# 5. Subtract $\mathbb E[g]^2 = 4\mu^2$: $\mathrm{Var}[g] = \mu^4 + 14\mu^2 + 15$.
 #
-# At $\theta = 1$: $\mathbb E[g^2] = 1 + 18 + 15 = 34$, and $34 - 4 = 30$.
+# At $\mu = 1$: $\mathbb E[g^2] = 1 + 18 + 15 = 34$, and $34 - 4 = 30$.
 # </details>
 # <details><summary>With the baseline, line by line</summary>
 #
-# 1. $(\theta + \varepsilon)^2 - (\theta^2 + 1) = 2\theta\varepsilon + \varepsilon^2 - 1$, so
-#    $g = 2\theta\varepsilon^2 + \varepsilon^3 - \varepsilon$. The large $\theta^2\varepsilon$ is gone.
-# 2. Its mean is $2\theta$ again.
-# 3. Square it. The squares are $4\theta^2\varepsilon^4 + \varepsilon^6 + \varepsilon^2$, the double
-#    products $4\theta\varepsilon^5 - 4\theta\varepsilon^3 - 2\varepsilon^4$.
-# 4. Take the mean: $\mathbb E[g^2] = 4\theta^2 \cdot 3 + 15 + 1 - 2 \cdot 3 = 12\theta^2 + 10$.
-# 5. Subtract $4\theta^2$: $\mathrm{Var}[g] = 8\theta^2 + 10$.
+# 1. $(\mu + \varepsilon)^2 - (\mu^2 + 1) = 2\mu\varepsilon + \varepsilon^2 - 1$, so
+#    $g = 2\mu\varepsilon^2 + \varepsilon^3 - \varepsilon$. The large $\mu^2\varepsilon$ is gone.
+# 2. Its mean is $2\mu$ again.
+# 3. Square it. The squares are $4\mu^2\varepsilon^4 + \varepsilon^6 + \varepsilon^2$, the double
+#    products $4\mu\varepsilon^5 - 4\mu\varepsilon^3 - 2\varepsilon^4$.
+# 4. Take the mean: $\mathbb E[g^2] = 4\mu^2 \cdot 3 + 15 + 1 - 2 \cdot 3 = 12\mu^2 + 10$.
+# 5. Subtract $4\mu^2$: $\mathrm{Var}[g] = 8\mu^2 + 10$.
 #
-# At $\theta = 1$: $22 - 4 = 18$.
+# At $\mu = 1$: $22 - 4 = 18$.
 # </details>
 #
-# **In $D$ dimensions** the cost gains a part that has nothing to do with $\varepsilon_1$:
-#
-# | Symbol | Meaning | Shape | Name in code |
-# |---|---|---|---|
-# | $n$ | number of the other dimensions, $D - 1$; here $D$ counts those of a toy code | number | `n` |
-# | $R$ | their part of the cost, $z_2^2 + \dots + z_D^2$ | number | |
-#
-# So $g$ gains the term $R\,\varepsilon_1$. Its mean is 0, but it is noise, and the variance of the
+# **In $Z$ dimensions** the cost gains a part that has nothing to do with $\varepsilon_1$: the
+# squares of the other $Z - 1$ coordinates. We write $f_{\text{rest}}$ for their sum.
+# So $g$ gains the term $f_{\text{rest}}\,\varepsilon_1$. Its mean is 0, but it is noise, and the variance of the
 # score function grows by
 #
-# $$n(4\theta^2 + 2) + n^2(\theta^2 + 1)^2 + 2n(\theta^2 + 1)(\theta^2 + 3).$$
+# $$(Z-1)\,(4\mu^2 + 2) + (Z-1)^2(\mu^2 + 1)^2 + 2\,(Z-1)\,(\mu^2 + 1)(\mu^2 + 3).$$
 #
-# At $\theta = 1$ the variance is $30 + 22(D-1) + 4(D-1)^2$: it grows with the **square** of the
-# dimension. The baseline, now $b = D\,(\theta^2 + 1)$, removes the mean of $R$, and only the
-# first of the three terms remains: $18 + 6(D-1)$ at $\theta = 1$. For $D = 100$ these are 41,412
+# At $\mu = 1$ the variance is $30 + 22(Z-1) + 4(Z-1)^2$: it grows with the **square** of the
+# dimension. The baseline, now $b = Z\,(\mu^2 + 1)$, removes the mean of $f_{\text{rest}}$, and only the
+# first of the three terms remains: $18 + 6(Z-1)$ at $\mu = 1$. For $Z = 100$ these are 41,412
 # and 612. The pathwise estimate still has variance 4: this cost is a sum with one term for
 # each coordinate (it is **separable**), so the slope in $z_1$ does not depend on the others.
 # A network is not separable; we shall measure one.
 #
 # <details><summary>The other dimensions, line by line</summary>
 #
-# 1. One other square: $z^2 = \theta^2 + 2\theta\varepsilon + \varepsilon^2$ has mean $\theta^2 + 1$. Its
-#    deviation from it is $2\theta\varepsilon + (\varepsilon^2 - 1)$, whose square has the mean
-#    $4\theta^2 + 0 + (3 - 2 + 1) = 4\theta^2 + 2$: that is its variance.
-# 2. $R$ is a sum of $n$ independent ones, so means and variances add up:
-#    $\mathbb E[R] = n(\theta^2 + 1)$ and $\mathrm{Var}[R] = n(4\theta^2 + 2)$.
-# 3. Hence $\mathbb E[R^2] = \mathrm{Var}[R] + \mathbb E[R]^2 = n(4\theta^2 + 2) + n^2(\theta^2 + 1)^2$.
-# 4. $g = z_1^2\,\varepsilon_1 + R\,\varepsilon_1$. Its mean stays, because
-#    $\mathbb E[R\,\varepsilon_1] = \mathbb E[R]\,\mathbb E[\varepsilon_1] = 0$. So the variance gains what
+# 1. One other square: $z^2 = \mu^2 + 2\mu\varepsilon + \varepsilon^2$ has mean $\mu^2 + 1$. Its
+#    deviation from it is $2\mu\varepsilon + (\varepsilon^2 - 1)$, whose square has the mean
+#    $4\mu^2 + 0 + (3 - 2 + 1) = 4\mu^2 + 2$: that is its variance.
+# 2. $f_{\text{rest}}$ is a sum of $Z - 1$ independent ones, so means and variances add up:
+#    $\mathbb E[f_{\text{rest}}] = (Z-1)(\mu^2 + 1)$ and
+#    $\mathrm{Var}[f_{\text{rest}}] = (Z-1)(4\mu^2 + 2)$.
+# 3. Hence its mean square is variance plus squared mean,
+#    $\mathbb E[f_{\text{rest}}^2] = (Z-1)(4\mu^2 + 2) + (Z-1)^2(\mu^2 + 1)^2$.
+# 4. $g = z_1^2\,\varepsilon_1 + f_{\text{rest}}\,\varepsilon_1$. Its mean stays, because
+#    $\mathbb E[f_{\text{rest}}\,\varepsilon_1] = \mathbb E[f_{\text{rest}}]\,\mathbb E[\varepsilon_1] = 0$. So the variance gains what
 #    $\mathbb E[g^2]$ gains.
-# 5. $g^2 = z_1^4\,\varepsilon_1^2 + 2 R\,z_1^2\,\varepsilon_1^2 + R^2\varepsilon_1^2$. The first is the
-#    one-dimensional case. $R$ is independent of $z_1$ and $\varepsilon_1$, so the gain is
-#    $2\,\mathbb E[R]\,\mathbb E[z_1^2\varepsilon_1^2] + \mathbb E[R^2] \cdot 1$.
-# 6. $\mathbb E[z_1^2\varepsilon_1^2] = \mathbb E[\theta^2\varepsilon_1^2 + 2\theta\varepsilon_1^3 + \varepsilon_1^4] = \theta^2 + 3$.
+# 5. $g^2 = z_1^4\,\varepsilon_1^2 + 2 f_{\text{rest}}\,z_1^2\,\varepsilon_1^2 + f_{\text{rest}}^2\varepsilon_1^2$. The first is the
+#    one-dimensional case. $f_{\text{rest}}$ is independent of $z_1$ and $\varepsilon_1$, so the gain is
+#    $2\,\mathbb E[f_{\text{rest}}]\,\mathbb E[z_1^2\varepsilon_1^2] + \mathbb E[f_{\text{rest}}^2] \cdot 1$.
+# 6. $\mathbb E[z_1^2\varepsilon_1^2] = \mathbb E[\mu^2\varepsilon_1^2 + 2\mu\varepsilon_1^3 + \varepsilon_1^4] = \mu^2 + 3$.
 #    Put 3 and 6 into 5: that is the formula above.
-# 7. With the baseline $R - \mathbb E[R]$ takes the place of $R$. Its mean is 0 and its mean square
-#    is $\mathrm{Var}[R]$, so line 5 leaves $n(4\theta^2 + 2)$.
+# 7. With the baseline $f_{\text{rest}} - \mathbb E[f_{\text{rest}}]$ takes the place of $f_{\text{rest}}$. Its mean is 0 and its mean square
+#    is $\mathrm{Var}[f_{\text{rest}}]$, so line 5 leaves $(Z-1)(4\mu^2 + 2)$.
 #
-# At $\theta = 1$: $\mathbb E[R] = 2n$, $\mathbb E[R^2] = 6n + 4n^2$, $\mathbb E[z_1^2\varepsilon_1^2] = 4$, and the
-# gain is $2 \cdot 2n \cdot 4 + 6n + 4n^2 = 22n + 4n^2$.
+# At $\mu = 1$, and with $Z = 2$: $\mathbb E[f_{\text{rest}}] = 2$,
+# $\mathbb E[f_{\text{rest}}^2] = 6 + 4$, $\mathbb E[z_1^2\varepsilon_1^2] = 4$, and the
+# gain is $2 \cdot 2 \cdot 4 + 6 + 4 = 26$, as $22 + 4$ says.
 # </details>
 
 
 # %% tags=["definition"]
-def exact_variances(theta, dimensions):
-    """Variance of one estimate of each kind, for z ~ N(theta, 1) in every dimension."""
-    n, square = dimensions - 1, theta**2
-    spread = n * (4 * square + 2)  # Var[R]
-    shift = n**2 * (square + 1) ** 2 + 2 * n * (square + 1) * (square + 3)
+def exact_variances(mu, dimensions):
+    """Variance of one estimate of each kind, for z ~ N(mu, 1) in every dimension."""
+    others, square = dimensions - 1, mu**2
+    spread = others * (4 * square + 2)  # of the cost of the other coordinates
+    shift = (others * (square + 1)) ** 2 + 2 * others * (square + 1) * (square + 3)
     return {
         "pathwise": 4.0,
         "score function": square**2 + 14 * square + 15 + spread + shift,
@@ -721,23 +866,23 @@ def variance_with_error(estimates):
 
 
 # %%
-def measure(theta, dimensions):
+def measure(mu, dimensions):
     """Measured variances: rows (name, variance, its standard error, exact value)."""
     eps = torch.randn(SAMPLES, dimensions)
-    exact = exact_variances(theta, dimensions)
+    exact = exact_variances(mu, dimensions)
     return [
         (name, *variance_with_error(estimates), exact[name])
-        for name, estimates in all_estimates(theta, eps).items()
+        for name, estimates in all_estimates(mu, eps).items()
     ]
 
 
 # %%
 torch.manual_seed(SEED)
-by_theta = {theta: measure(theta, 1) for theta in THETAS}
+by_mean = {mu: measure(mu, 1) for mu in MEANS}
 by_dimension = {d: measure(1.0, d) for d in DIMENSIONS}
 
 # %%
-rows = sum([*by_theta.values(), *by_dimension.values()], [])
+rows = sum([*by_mean.values(), *by_dimension.values()], [])
 scores = [(variance - exact) / error for _, variance, error, exact in rows]
 within = sum(abs(score) < 3 for score in scores)
 print(f"{within} of {len(scores)} variances lie within three standard errors")
@@ -753,37 +898,37 @@ print("formulas and draws", "agree" if largest < 5 else "do not agree: draw more
 
 # %%
 MARKS = {"pathwise": "o", "score function": "s", "with baseline": "^"}
-fine_theta = {t / 20: exact_variances(t / 20, 1) for t in range(201)}
+fine_mean = {t / 20: exact_variances(t / 20, 1) for t in range(201)}
 fine_dimension = {d: exact_variances(1.0, d) for d in range(1, 101)}
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
-panels = [(axes[0], fine_theta, by_theta), (axes[1], fine_dimension, by_dimension)]
+panels = [(axes[0], fine_mean, by_mean), (axes[1], fine_dimension, by_dimension)]
 for ax, fine, measured in panels:
     for i, (name, mark) in enumerate(MARKS.items()):
         exact = [variances[name] for variances in fine.values()]
         found = [rows[i][1] for rows in measured.values()]
         ax.plot(list(fine), exact, color=plots.COLOURS[i])
         ax.plot(list(measured), found, mark, ls="", color=plots.COLOURS[i], label=name)
-axes[0].set(yscale="log", xlabel="theta", ylabel="variance of one estimate")
+axes[0].set(yscale="log", xlabel="mu", ylabel="variance of one estimate")
 axes[0].set_title("cost z^2, one dimension")
-axes[1].set(xscale="log", xlabel="number of dimensions D")
-axes[1].set_title("cost z1^2 + ... + zD^2, theta = 1")
+axes[1].set(xscale="log", xlabel="length Z of the code")
+axes[1].set_title("cost: sum of the squares of z, mu = 1")
 axes[1].legend()
 plt.show()
 
 # %% [markdown]
 # Lines are the formulas, points the measurements. For this cost the pathwise variance is
 # the flat line at the bottom of both pictures. The score function grows with the fourth
-# power of $\theta$ and with the square of $D$; the baseline, here the mean cost, takes away
+# power of $\mu$ and with the square of $Z$; the baseline, here the mean cost, takes away
 # half of each exponent. How many draws does each need to be as quiet as one pathwise draw?
 
 # %% tags=["nbval-check-output"]
-for theta, dimensions in [(1.0, 1), (10.0, 1), (1.0, 100)]:
-    exact = exact_variances(theta, dimensions)
+for mu, dimensions in [(1.0, 1), (10.0, 1), (1.0, 100)]:
+    exact = exact_variances(mu, dimensions)
     draws = {name: v / exact["pathwise"] for name, v in exact.items()}
     text = ", ".join(f"{name} {n:,.1f}" for name, n in draws.items())
-    print(f"theta {theta:2.0f}, D {dimensions:3}: {text}")
+    print(f"mu {mu:2.0f}, Z {dimensions:3}: {text}")
 
 # %% [markdown]
 # ### A cost that wiggles
@@ -794,19 +939,25 @@ for theta, dimensions in [(1.0, 1), (10.0, 1), (1.0, 100)]:
 # end, and so it is kind to the path. Now take $\sin(\omega z)$ or
 # $\mathrm{sigmoid}(\omega z)$: however large the speed $\omega$, the values stay between
 # $-1$ and 1, but the slopes grow with $\omega$. (A sigmoid at high speed is nearly a step.)
-# **Predict** who wins.
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $\omega$ | how fast the cost changes with $z$ | number | `speed` |
 #
+# **Predict.** The cost is $\sin(10 z)$ and $z \sim \mathcal N(0, 1)$. Which estimate has the
+# smaller variance?
+
+# %%
+predict.guess("quieter for sin(10 z)", None, choices=("pathwise", "score function"))
+
+# %% [markdown]
 # In one dimension no draws are needed. The grid from above gives each variance as a sum.
 
 
 # %% tags=["definition"]
-def grid_variances(f, theta, grid, weight):
-    """Variances for z ~ N(theta, 1) in one dimension, as sums over the grid of eps."""
-    z = (theta + grid).requires_grad_()
+def grid_variances(f, mu, grid, weight):
+    """Variances for z ~ N(mu, 1) in one dimension, as sums over the grid of eps."""
+    z = (mu + grid).requires_grad_()
     values = f(z)
     (slopes,) = torch.autograd.grad(values.sum(), z)
     values = values.detach()
@@ -837,8 +988,14 @@ path_quieter = [
     name for name, v in at_zero.items() if v["pathwise"] < v["with baseline"]
 ]
 
+# %%
+predict.truth(
+    "quieter for sin(10 z)",
+    "pathwise" if "sin(10 z)" in path_quieter else "score function",
+)
+
 # %% [markdown]
-# All of them at $\theta = 0$, $\sigma = 1$. And for every speed between:
+# All of them at $\mu = 0$, $\sigma = 1$. And for every speed between:
 
 # %%
 FAMILIES = {
@@ -852,7 +1009,7 @@ for ax, (title, family) in zip(axes, FAMILIES.items(), strict=True):
     for i, name in enumerate(MARKS):
         variances = [row[name] for row in rows]
         ax.plot(speeds, variances, color=plots.COLOURS[i], label=name, lw=2.5 - 0.5 * i)
-    ax.set(xscale="log", yscale="log", xlabel="speed", title=f"cost {title}, theta = 0")
+    ax.set(xscale="log", yscale="log", xlabel="speed", title=f"cost {title}, mu = 0")
 axes[0].set(ylabel="variance of one estimate", ylim=(1e-4, 1e3))
 axes[1].legend(loc="upper left")
 plt.show()
@@ -874,7 +1031,7 @@ claims.show(
     {
         "All measured variances for the cost z^2 lie within five standard errors of "
         "the formulas.": largest < 5,
-        "At theta = 0 the pathwise estimate has the smaller variance for z^2, "
+        "At mu = 0 the pathwise estimate has the smaller variance for z^2, "
         "sin(z / 2) and sigmoid(z); the score function with the mean cost as baseline "
         "has it for sin(10 z) and sigmoid(20 z).": path_quieter
         == ["z^2", "sin(z / 2)", "sigmoid(z)"],
@@ -934,7 +1091,11 @@ def gradient_noise(f, slopes, scores):
 
 # %% [markdown]
 # We measure VAEs with few and with many latent dimensions, each before training and after
-# a few hundred steps. **Predict**: by which factor is the score function noisier?
+# a few hundred steps. **Predict.** Take the trained VAE with the most latent dimensions. How
+# many times the variance of the path has the score function with its own baseline?
+
+# %%
+predict.guess("score function on digits, path = 1", None)
 
 # %%
 some = data.to_unit_interval(digits.test_images[:IMAGES])
@@ -974,9 +1135,12 @@ for size in LATENTS:
     toy = exact_variances(0.0, size)
     print(
         f"    Z = {size:3}: untrained {factors[size, 'untrained']:6.1f}, "
-        f"trained {factors[size, 'trained']:6.1f}; quadratic toy with D = Z, theta 0: "
+        f"trained {factors[size, 'trained']:6.1f}; quadratic toy of this length, mu 0: "
         f"{toy['with baseline'] / toy['pathwise']:.1f}"
     )
+
+# %%
+predict.truth("score function on digits, path = 1", factors[max(LATENTS), "trained"])
 
 # %% [markdown]
 # Is one draw for each image enough? The layer of the encoder that returns $\mu$ has a bias,
@@ -1031,21 +1195,239 @@ claims.show(
 )
 
 # %% [markdown]
+# ## Break it
+#
+# ### Detach z
+#
+# A VAE's loss has two terms: the cost of a reconstruction, and a price on the code that
+# pulls it towards $\mathcal N(0, I)$. (Lesson 03 derives it; here we borrow it.) We train a
+# tiny encoder and decoder on four kinds of input, once properly and once with `z.detach()`.
+# **Predict**: does the encoder get no gradient at all?
+
+
+# %%
+def train_tiny(detach, steps):
+    """-> codes (256, 2), kinds (256,), reconstruction cost at the end."""
+    torch.manual_seed(SEED)
+    kinds = torch.arange(256) % 4
+    x = 3 * torch.eye(4)[kinds] + 0.3 * torch.randn(256, 4)
+    encoder, decoder = nn.Linear(4, 4), nn.Linear(2, 4)
+    both = nn.ModuleList([encoder, decoder])
+    optimizer = torch.optim.Adam(both.parameters(), lr=0.02)
+    for _ in range(steps):
+        mu, logvar = encoder(x).chunk(2, dim=1)  # (256, 2) each
+        z = reparameterize(mu, logvar)
+        z = z.detach() if detach else z
+        reconstruction = ((decoder(z) - x) ** 2).sum(1).mean()
+        price = distributions.kl_to_standard_normal(mu, logvar).mean()
+        optimizer.zero_grad()
+        (reconstruction + price).backward()
+        optimizer.step()
+    return mu.detach(), kinds, reconstruction.item()
+
+
+# %%
+ends = {}
+figure, axes = plt.subplots(1, 2, figsize=(7.5, 3.4))
+for ax, detach in zip(axes, [False, True], strict=True):
+    codes, kinds, reconstruction = train_tiny(detach, LONGER * 400)
+    plots.show_codes(codes, kinds, ax=ax)
+    ax.set(xlim=(-3, 3), ylim=(-3, 3), title="z.detach()" if detach else "z")
+    print(f"detach = {detach}: reconstruction cost {reconstruction:.2f}")
+    ends[detach] = (codes.std(0).mean().item(), reconstruction)
+ax.text(0, -0.9, "0, 1, 2 and 3 are all here", ha="center")
+plt.show()
+
+# %% [markdown]
+# **Explain**: on the right every input has the same code, so the four labels lie on one
+# point, and the decoder can only answer with the average input. The encoder did get a
+# gradient, but only that of the price, which wants all codes at 0. Nothing was `None`,
+# nothing warned. To find such a cut, ask for the gradient of the **reconstruction term alone**:
+
+# %% tags=["nbval-check-output"]
+torch.manual_seed(SEED)
+encoder, decoder, x = nn.Linear(4, 4), nn.Linear(2, 4), torch.randn(8, 4)
+for detach in (False, True):
+    z = reparameterize(*encoder(x).chunk(2, dim=1))
+    z = z.detach() if detach else z
+    term = ((decoder(z) - x) ** 2).sum(1).mean()
+    (found,) = torch.autograd.grad(term, [encoder.weight], allow_unused=True)
+    print(f"detach = {detach}: reaches the encoder: {found is not None}")
+reconstructed = ends[True][1] > 1.5 * ends[False][1]
+collapsed = ends[True][0] < 0.1 < 0.5 < ends[False][0]  # spread of the codes
+claims.show(
+    "02",
+    digits,
+    {
+        "Detached, the reconstruction cost ends at more than 1.5 times the other, and "
+        "the codes lie at one point.": reconstructed and collapsed,
+    },
+)
+
+# %% [markdown]
+# ### One epsilon for all dimensions
+#
+# `torch.randn(len(mu), 1)` has one column, and broadcasting stretches it silently over all
+# dimensions. **Predict** the cloud of samples for $\mu = 0$, $\sigma = 1$ in two dimensions.
+
+# %%
+torch.manual_seed(SEED)
+mu, logvar = torch.zeros(300, 2), torch.zeros(300, 2)
+figure, axes = plt.subplots(1, 2, figsize=(6.6, 3.2), sharex=True, sharey=True)
+for ax, columns in zip(axes, [2, 1], strict=True):
+    z = reparameterize(mu, logvar, torch.randn(300, columns))
+    ax.scatter(*z.T, s=8, alpha=0.7)
+    ax.set(xlabel="z, dimension 1", ylabel="z, dimension 2", aspect="equal")
+    ax.set_title(f"eps (300, {columns}): correlation {torch.corrcoef(z.T)[0, 1]:.2f}")
+plt.show()
+
+# %% [markdown]
+# **Explain**: each dimension alone has the right mean and the right spread, so no test of
+# one dimension finds the mistake. Together they lie on a line. The decoder sees a
+# one-dimensional set, and never the Gaussian that the price was computed for. The helper
+# refuses such noise:
+
+# %% tags=["nbval-check-output"]
+try:
+    distributions.reparameterize(mu, logvar, torch.randn(300, 1))
+except ValueError as refusal:
+    print("ValueError:", refusal)
+
+# %% [markdown]
+# ### The same epsilon at every step
+#
+# "For reproducibility" somebody draws $\varepsilon$ once, before the loop. The toy cost is
+# $f(z) = z^2$ with $z = \mu + \varepsilon$; the best $\mu$ is 0. **Predict.** With
+# $\varepsilon = 1.5$ in every step, where does descent end?
+
+# %%
+predict.guess("mu with eps always 1.5", None)
+
+# %% [markdown]
+# We descend along the pathwise gradient, from $\mu = 3$.
+
+
+# %%
+def descend(fixed=None, steps=120, rate=0.05):
+    """Descend on mu from 3; -> mu at every step."""
+    mu, path = 3.0, []
+    for _ in range(steps):
+        eps = torch.randn(()).item() if fixed is None else fixed
+        mu -= rate * 2 * (mu + eps)  # the pathwise gradient
+        path.append(mu)
+    return path
+
+
+# %% [markdown]
+# Once with fresh noise, and three times with a number that never changes:
+
+# %%
+torch.manual_seed(SEED)
+runs = {"fresh": descend()} | {f"always {e}": descend(e) for e in (-1.5, 0.5, 1.5)}
+figure, ax = plt.subplots(figsize=(5.5, 3))
+plots.show_curves(range(120), runs, ylabel="mu", ax=ax)
+ax.axhline(0, color="black", ls="-", lw=0.8)
+ax.text(126, 0, "best mu", va="center")
+ax.set(ylim=(-2, 4.5), title="'always e': the same noise e in every step")
+ax.legend(loc="upper right", ncols=2)
+plt.show()
+
+# %% tags=["nbval-check-output"]
+for name, fixed in [("always -1.5", -1.5), ("always 1.5", 1.5)]:
+    mu = runs[name][-1]
+    reported, honest = (mu + fixed) ** 2, mu**2 + 1
+    print(f"{name}: reported cost {reported:.2f}, average cost {honest:.2f}")
+
+# %% [markdown]
+# **Explain**: with fresh noise $\mu$ wobbles around 0. With a fixed number it settles
+# where that one draw is cancelled, $\mu = -\varepsilon$, and the reported cost falls to
+# 0. The average cost, over fresh draws, is far above. A training loss that is much better
+# than the same loss with new noise is the symptom to look for.
+
+# %%
+predict.truth("mu with eps always 1.5", runs["always 1.5"][-1])
+
+# %% [markdown]
+# ## Questions that come up
+#
+# <details><summary>Why log-variance?</summary>
+#
+# The network may return any real number, and $\exp$ makes it a positive variance. The loss
+# needs the logarithm too, and has it without computing one. Softplus works as well.
+# </details>
+# <details><summary>Why exp(0.5*logvar)?</summary>
+#
+# Because $\sigma$ is the square root of $\exp(\log\sigma^2)$. Without the half you draw from
+# another Gaussian than the one the loss pays for.
+# </details>
+# <details><summary>log sigma or log sigma^2?</summary>
+#
+# Either works if the sample and the loss use the same one. This course always means
+# $\log\sigma^2$.
+# </details>
+# <details><summary>Why the reparameterisation trick?</summary>
+#
+# It turns the randomness into an input, so that the gradient of an average flows through
+# $\mu$ and $\sigma$. The score function works too. Which of them has less noise depends on
+# the cost: for the decoders of our VAEs it is the path, for a cost that wiggles or has steep
+# steps it is the score function with a baseline.
+# </details>
+# <details><summary>sample() or rsample()?</summary>
+#
+# `rsample()` where a gradient must pass. `sample()` cuts it without an error. Evaluation and
+# score-function gradients want the cut, and there `sample()` is right.
+# </details>
+# <details><summary>Is one z per image enough?</summary>
+#
+# It works, but not because one draw is quiet. The section on digits prints the noise of one
+# draw beside the spread between the images, and in the trained VAE with 20 latent
+# dimensions the noise is not the smaller of the two. The batch averages both. If you can
+# pay for more decodings, new images help more than more draws for the same images. And
+# being unbiased is not the reason: the score function is unbiased as well.
+# </details>
+# <details><summary>New epsilon when?</summary>
+#
+# At every forward pass, for every image and every latent dimension.
+# </details>
+
+# %% [markdown]
+# ## Check yourself
+#
+# 1. A colleague draws codes under `torch.no_grad()`. The loss falls steadily. Does that
+#    prove that the encoder learns?
+# 2. Your cost counts the wrong answers of a classifier. Which of the two estimators can you
+#    use, and what do you add to it?
+# 3. One estimator has variance 4, another 400. How many more draws does the second need for
+#    the same standard error?
+#
+# <details><summary>Answers</summary>
+#
+# 1. No. The decoder alone can lower the loss, and a price on the code still moves the
+#    encoder, towards codes that say nothing about the image. Look at the gradient of the
+#    reconstruction term.
+# 2. The score function: a count is a step function, and its pathwise gradient is 0. Add a
+#    baseline.
+# 3. A hundred times as many. The standard error is $\sqrt{\mathrm{Var}/S}$, so $S$ must
+#    grow in proportion to the variance.
+# </details>
+
+# %% [markdown]
 # ## Second reading: beyond the Gaussian
 #
-# This section and the next, exercise 02.3 with them, are not needed for lessons 03 and 04.
-# On a first reading go on with *Break it*, and come back later.
+# Here the core of the lesson ends. This section and the next, and exercise 02.4 in them, are
+# not needed for lessons 03 and 04: on a first reading skip to the
+# [Summary](#Summary), and come back later.
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $m$, $s$ | location and scale, the roles of $\mu$ and $\sigma$ (in lesson 01 $m$ was the mean image) | $(B, Z)$ | `location`, `scale` |
+# | $s$ | scale, the role of $\sigma$; the location keeps the letter $\mu$ | $(B, Z)$ | `scale`, `location` |
 # | $u$ | uniform noise between 0 and 1 | $(B, Z)$ | `u` |
 # | $F(z)$ | probability of a value below $z$, the CDF | $(B, Z)$ | `cdf`, its inverse `icdf` |
 #
 # ### Location-scale families
 #
-# The step $z = m + s\,\varepsilon$ does not need a Gaussian. Take any fixed distribution for
-# $\varepsilon$, stretch it by $s$ and shift it by $m$. A density that is stretched by $s$
+# The step $z = \mu + s\,\varepsilon$ does not need a Gaussian. Take any fixed distribution for
+# $\varepsilon$, stretch it by $s$ and shift it by $\mu$. A density that is stretched by $s$
 # becomes $s$ times lower. That is the whole difference between the two log-densities:
 
 # %% tags=["nbval-check-output"]
@@ -1064,8 +1446,8 @@ for family in (Normal, Laplace, Cauchy, Gumbel):
 # The cumulative distribution function (CDF) $F(z)$ is the probability of a value below $z$.
 # It climbs from 0 to 1. Draw a height $u$ evenly between 0 and 1, and look up the place
 # $z = F^{-1}(u)$ where the curve reaches it. We show it for the Laplace distribution, a
-# sharp peak with heavy tails, with density $\frac{1}{2s}\exp(-|z - m| / s)$ for
-# location $m$ and scale $s$.
+# sharp peak with heavy tails, with density $\frac{1}{2s}\exp(-|z - \mu| / s)$ for
+# location $\mu$ and scale $s$.
 
 # %%
 laplace = Laplace(0.0, 1.0)
@@ -1086,12 +1468,12 @@ plt.show()
 # Read from the left: to the curve, then down. Heights in equal steps become places on the
 # floor: dense where the curve is
 # steep, sparse in the tails. The noise is now $u$, and $z$ is again an ordinary function of
-# location and scale. Below the location the CDF is $\frac12 \exp((z - m)/s)$, above it is
-# $1 - \frac12 \exp(-(z - m)/s)$.
+# location and scale. Below the location the CDF is $\frac12 \exp((z - \mu)/s)$, above it is
+# $1 - \frac12 \exp(-(z - \mu)/s)$.
 #
-# ### Exercise 02.3 · Laplace by inverse CDF
+# ### Exercise 02.4 · Laplace by inverse CDF
 #
-# *core, medium, 10 minutes*
+# *extension, medium, 10 minutes*
 #
 # Turn uniform noise into Laplace samples, with gradients for location and scale.
 
@@ -1116,13 +1498,16 @@ check.laplace(my_laplace)
 # </details>
 # <details><summary>Hint 2: two pieces</summary>
 #
-# Set $u$ equal to each piece of the CDF and solve for $z$. Which piece applies depends on
-# whether $u$ lies below one half.
+# Set $u$ equal to each piece of the CDF and solve for $z$. The lower one, solved: from
+# $u = \frac12 e^{z}$ comes $2u = e^{z}$, and so $z = \log(2u)$. The upper one goes the same way,
+# from $1 - u = \frac12 e^{-z}$. Which of them applies depends on whether $u$ lies below one
+# half.
 # </details>
 # <details><summary>Hint 3: choosing</summary>
 #
 # `torch.where(condition, a, b)` chooses for each entry. At $u = \frac12$ both pieces
-# must give the location.
+# must give the location. A case to test by hand: $u = 0.25$, location 1, scale 2 give
+# $1 + 2 \log 0.5 = -0.386$, and $u = 0.75$ the mirror image, 2.386.
 # </details>
 
 # %% [markdown]
@@ -1274,7 +1659,7 @@ for name, variance in rivals.items():
 # Bias and noise can be added up: the mean of $S$ draws has the expected squared error
 # $\text{bias}^2 + \mathrm{Var}/S$. And one more case. Suppose that not one choice but many
 # are made, independently, and that their costs add up. For the score function this is
-# the $R$ from above again: with the mean total cost as baseline, the variance grows by the
+# the $f_{\text{rest}}$ from above again: with the mean total cost as baseline, the variance grows by the
 # variance of each other cost times $\mathbb E[\text{score}^2]$. For the soft choice nothing
 # changes, since in a sum the slope of one term does not see the others.
 
@@ -1361,212 +1746,7 @@ claims.show(
 # Gaussian code has a path and needs none of this.
 
 # %% [markdown]
-# ## Break it
-#
-# ### Detach z
-#
-# A VAE's loss has two terms: the cost of a reconstruction, and a price on the code that
-# pulls it towards $\mathcal N(0, I)$. (Lesson 03 derives it; here we borrow it.) We train a
-# tiny encoder and decoder on four kinds of input, once properly and once with `z.detach()`.
-# **Predict**: does the encoder get no gradient at all?
-
-
-# %%
-def train_tiny(detach, steps):
-    """-> codes (256, 2), kinds (256,), reconstruction cost at the end."""
-    torch.manual_seed(SEED)
-    kinds = torch.arange(256) % 4
-    x = 3 * torch.eye(4)[kinds] + 0.3 * torch.randn(256, 4)
-    encoder, decoder = nn.Linear(4, 4), nn.Linear(2, 4)
-    both = nn.ModuleList([encoder, decoder])
-    optimizer = torch.optim.Adam(both.parameters(), lr=0.02)
-    for _ in range(steps):
-        mu, logvar = encoder(x).chunk(2, dim=1)  # (256, 2) each
-        z = reparameterize(mu, logvar)
-        z = z.detach() if detach else z
-        reconstruction = ((decoder(z) - x) ** 2).sum(1).mean()
-        price = distributions.kl_to_standard_normal(mu, logvar).mean()
-        optimizer.zero_grad()
-        (reconstruction + price).backward()
-        optimizer.step()
-    return mu.detach(), kinds, reconstruction.item()
-
-
-# %%
-ends = {}
-figure, axes = plt.subplots(1, 2, figsize=(7.5, 3.4))
-for ax, detach in zip(axes, [False, True], strict=True):
-    codes, kinds, reconstruction = train_tiny(detach, LONGER * 400)
-    plots.show_codes(codes, kinds, ax=ax)
-    ax.set(xlim=(-3, 3), ylim=(-3, 3), title="z.detach()" if detach else "z")
-    print(f"detach = {detach}: reconstruction cost {reconstruction:.2f}")
-    ends[detach] = (codes.std(0).mean().item(), reconstruction)
-ax.text(0, -0.9, "0, 1, 2 and 3 are all here", ha="center")
-plt.show()
-
-# %% [markdown]
-# **Explain**: on the right every input has the same code, so the four labels lie on one
-# point, and the decoder can only answer with the average input. The encoder did get a
-# gradient, but only that of the price, which wants all codes at 0. Nothing was `None`,
-# nothing warned. To find such a cut, ask for the gradient of the **reconstruction term alone**:
-
-# %% tags=["nbval-check-output"]
-torch.manual_seed(SEED)
-encoder, decoder, x = nn.Linear(4, 4), nn.Linear(2, 4), torch.randn(8, 4)
-for detach in (False, True):
-    z = reparameterize(*encoder(x).chunk(2, dim=1))
-    z = z.detach() if detach else z
-    term = ((decoder(z) - x) ** 2).sum(1).mean()
-    (found,) = torch.autograd.grad(term, [encoder.weight], allow_unused=True)
-    print(f"detach = {detach}: reaches the encoder: {found is not None}")
-reconstructed = ends[True][1] > 1.5 * ends[False][1]
-collapsed = ends[True][0] < 0.1 < 0.5 < ends[False][0]  # spread of the codes
-claims.show(
-    "02",
-    digits,
-    {
-        "Detached, the reconstruction cost ends at more than 1.5 times the other, and "
-        "the codes lie at one point.": reconstructed and collapsed,
-    },
-)
-
-# %% [markdown]
-# ### One epsilon for all dimensions
-#
-# `torch.randn(len(mu), 1)` has one column, and broadcasting stretches it silently over all
-# dimensions. **Predict** the cloud of samples for $\mu = 0$, $\sigma = 1$ in two dimensions.
-
-# %%
-torch.manual_seed(SEED)
-mu, logvar = torch.zeros(300, 2), torch.zeros(300, 2)
-figure, axes = plt.subplots(1, 2, figsize=(6.6, 3.2), sharex=True, sharey=True)
-for ax, columns in zip(axes, [2, 1], strict=True):
-    z = reparameterize(mu, logvar, torch.randn(300, columns))
-    ax.scatter(*z.T, s=8, alpha=0.7)
-    ax.set(xlabel="z, dimension 1", ylabel="z, dimension 2", aspect="equal")
-    ax.set_title(f"eps (300, {columns}): correlation {torch.corrcoef(z.T)[0, 1]:.2f}")
-plt.show()
-
-# %% [markdown]
-# **Explain**: each dimension alone has the right mean and the right spread, so no test of
-# one dimension finds the mistake. Together they lie on a line. The decoder sees a
-# one-dimensional set, and never the Gaussian that the price was computed for. The helper
-# refuses such noise:
-
-# %% tags=["nbval-check-output"]
-try:
-    distributions.reparameterize(mu, logvar, torch.randn(300, 1))
-except ValueError as refusal:
-    print("ValueError:", refusal)
-
-# %% [markdown]
-# ### The same epsilon at every step
-#
-# "For reproducibility" somebody draws $\varepsilon$ once, before the loop. The toy cost is
-# $f(z) = z^2$ with $z = \theta + \varepsilon$; the best $\theta$ is 0. **Predict** where
-# descent ends.
-
-
-# %%
-def descend(fixed=None, steps=120, rate=0.05):
-    """Descend on theta from 3; -> theta at every step."""
-    theta, path = 3.0, []
-    for _ in range(steps):
-        eps = torch.randn(()).item() if fixed is None else fixed
-        theta -= rate * 2 * (theta + eps)  # the pathwise gradient
-        path.append(theta)
-    return path
-
-
-# %%
-torch.manual_seed(SEED)
-runs = {"fresh": descend()} | {f"always {e}": descend(e) for e in (-1.5, 0.5, 1.5)}
-figure, ax = plt.subplots(figsize=(5.5, 3))
-plots.show_curves(range(120), runs, ylabel="theta", ax=ax)
-ax.axhline(0, color="black", ls="-", lw=0.8)
-ax.text(126, 0, "best theta", va="center")
-ax.set(ylim=(-2, 4.5), title="'always e': the same noise e in every step")
-ax.legend(loc="upper right", ncols=2)
-plt.show()
-
-# %% tags=["nbval-check-output"]
-for name, fixed in [("always -1.5", -1.5), ("always 1.5", 1.5)]:
-    theta = runs[name][-1]
-    reported, honest = (theta + fixed) ** 2, theta**2 + 1
-    print(f"{name}: reported cost {reported:.2f}, average cost {honest:.2f}")
-
-# %% [markdown]
-# **Explain**: with fresh noise $\theta$ wobbles around 0. With a fixed number it settles
-# where that one draw is cancelled, $\theta = -\varepsilon$, and the reported cost falls to
-# 0. The average cost, over fresh draws, is far above. A training loss that is much better
-# than the same loss with new noise is the symptom to look for.
-
-# %% [markdown]
-# ## Questions that come up
-#
-# <details><summary>Why log-variance?</summary>
-#
-# The network may return any real number, and $\exp$ makes it a positive variance. The loss
-# needs the logarithm too, and has it without computing one. Softplus works as well.
-# </details>
-# <details><summary>Why exp(0.5*logvar)?</summary>
-#
-# Because $\sigma$ is the square root of $\exp(\log\sigma^2)$. Without the half you draw from
-# another Gaussian than the one the loss pays for.
-# </details>
-# <details><summary>log sigma or log sigma^2?</summary>
-#
-# Either works if the sample and the loss use the same one. This course always means
-# $\log\sigma^2$.
-# </details>
-# <details><summary>Why the reparameterisation trick?</summary>
-#
-# It turns the randomness into an input, so that the gradient of an average flows through
-# $\mu$ and $\sigma$. The score function works too. Which of them has less noise depends on
-# the cost: for the decoders of our VAEs it is the path, for a cost that wiggles or has steep
-# steps it is the score function with a baseline.
-# </details>
-# <details><summary>sample() or rsample()?</summary>
-#
-# `rsample()` where a gradient must pass. `sample()` cuts it without an error. Evaluation and
-# score-function gradients want the cut, and there `sample()` is right.
-# </details>
-# <details><summary>Is one z per image enough?</summary>
-#
-# It works, but not because one draw is quiet. The section on digits prints the noise of one
-# draw beside the spread between the images, and in the trained VAE with 20 latent
-# dimensions the noise is not the smaller of the two. The batch averages both. If you can
-# pay for more decodings, new images help more than more draws for the same images. And
-# being unbiased is not the reason: the score function is unbiased as well.
-# </details>
-# <details><summary>New epsilon when?</summary>
-#
-# At every forward pass, for every image and every latent dimension.
-# </details>
-
-# %% [markdown]
-# ## Check yourself
-#
-# 1. A colleague draws codes under `torch.no_grad()`. The loss falls steadily. Does that
-#    prove that the encoder learns?
-# 2. Your cost counts the wrong answers of a classifier. Which of the two estimators can you
-#    use, and what do you add to it?
-# 3. One estimator has variance 4, another 400. How many more draws does the second need for
-#    the same standard error?
-#
-# <details><summary>Answers</summary>
-#
-# 1. No. The decoder alone can lower the loss, and a price on the code still moves the
-#    encoder, towards codes that say nothing about the image. Look at the gradient of the
-#    reconstruction term.
-# 2. The score function: a count is a step function, and its pathwise gradient is 0. Add a
-#    baseline.
-# 3. A hundred times as many. The standard error is $\sqrt{\mathrm{Var}/S}$, so $S$ must
-#    grow in proportion to the variance.
-# </details>
-
-# %% [markdown]
-# ## Exercise 02.4 · A better baseline (open)
+# ## Exercise 02.5 · A better baseline (open)
 #
 # *extension, hard, 30 minutes*
 #
@@ -1590,8 +1770,27 @@ for name, fixed in [("always -1.5", -1.5), ("always 1.5", 1.5)]:
 # <details><summary>Hint 3: depending on the noise</summary>
 #
 # Subtract a function of $\varepsilon$ whose product with the score has a mean that you
-# know, and add this mean again. A straight line through $f$ at $\theta$ is a good start.
+# know, and add this mean again. A straight line through $f$ at $\mu$ is a good start.
 # </details>
+# <details><summary>Where you should arrive (after your own attempt)</summary>
+#
+# All for $f(z) = z^2$ in one dimension, with $\sigma = 1$.
+#
+# - (a) $b^* = \mathbb E[f\varepsilon^2] / \mathbb E[\varepsilon^2] = \mu^2 + 3$, and the variance
+#   is $8\mu^2 + 6$: 6 at $\mu = 0$, 14 at 1, 78 at 3, 806 at 10.
+# - (b) With the mean of the other $S - 1$ draws the variance of one estimate is
+#   $8\mu^2 + 10 + (4\mu^2 + 2)/(S - 1)$. (The mean of $S$ such estimates: they share draws, so
+#   measure its spread by repeating it.)
+# - (c) The line $\mu^2 + 2\mu\varepsilon$ leaves $\varepsilon^3$, plus the known mean $2\mu$: the
+#   variance is 15 for every $\mu$. With the best constant for what is left, which is 3, it
+#   is 6.
+# </details>
+
+# %% [markdown]
+# Your predictions of this lesson, beside what was measured:
+
+# %%
+predict.review()
 
 # %% [markdown]
 # ## Summary
@@ -1599,14 +1798,14 @@ for name, fixed in [("always -1.5", -1.5), ("always 1.5", 1.5)]:
 # | Formula | Function |
 # |---|---|
 # | $z = \mu + \exp(\tfrac12\log\sigma^2)\,\varepsilon$ | `reparameterize`, later `distributions.reparameterize` |
-# | pathwise: $f'(\theta + \varepsilon)$; for $f = z^2$ variance 4 | `pathwise` |
-# | score function: $f(z)\,\nabla_\theta\log p(z; \theta)$; for $z^2$ variance $\theta^4 + 14\theta^2 + 15$ | `score_function` |
-# | with baseline $\mathbb E[f]$; for $z^2$ variance $8\theta^2 + 10$ | `score_function(..., baseline)` |
+# | pathwise: $f'(\mu + \varepsilon)$; for $f = z^2$ variance 4 | `pathwise` |
+# | score function: $f(z)\,\nabla_\mu\log p(z; \mu)$; for $z^2$ variance $\mu^4 + 14\mu^2 + 15$ | `score_function` |
+# | with baseline $\mathbb E[f]$; for $z^2$ variance $8\mu^2 + 10$ | `score_function(..., baseline)` |
 # | both for any cost in one dimension | `grid_variances` |
 # | on a VAE: noise of a draw, spread between images | `gradient_noise` |
 # | standard error of a mean: $\sqrt{\mathrm{Var}/S}$ | `variance_with_error` |
-# | $z = F^{-1}(u)$ | `laplace_from_uniform` |
-# | $\mathrm{softmax}((a - \log(-\log u))/\tau)$, biased | `gumbel_softmax` |
+# | second reading: $z = F^{-1}(u)$ | `laplace_from_uniform` |
+# | second reading: $\mathrm{softmax}((a - \log(-\log u))/\tau)$, biased | `gumbel_softmax` |
 #
 # **Sources.** Kingma and Welling, *Auto-encoding variational Bayes* (arXiv:1312.6114),
 # section 2.4. Rezende, Mohamed and Wierstra (arXiv:1401.4082), section 3. Williams,

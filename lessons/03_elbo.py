@@ -330,7 +330,7 @@ widgets.explore(
 # | $\sigma_x$ | standard deviation of the noise on $x$, as before | number | `sigma` |
 # | $C$ | covariance of $x$ | $(D, D)$ | `covariance` |
 # | $r$, $\delta$ | deviations: $x - b - W\mu$ and $z - \mu$ | $(D)$, $(Z)$ | |
-# | $m(x), \Sigma$ | mean and covariance of the true posterior (in lesson 02 $m$ was a location) | $(Z), (Z, Z)$ | `posterior` |
+# | $m(x), \Sigma$ | mean and covariance of the true posterior (in lesson 01 $m$ was the mean image) | $(Z), (Z, Z)$ | `posterior` |
 #
 # A **covariance matrix** has the variances on its diagonal and the mean products of two
 # different deviations beside it; $\mathcal N(x;\, b, C)$ is the Gaussian density at $x$,
@@ -1450,7 +1450,7 @@ print(f"minus ELBO of the last training batches: {history['loss'][-1]:.1f} nats"
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $R$ | root of the guess's covariance, 0 above its diagonal; for a diagonal $q$ only $\sigma$ (in lesson 02 a part of the cost) | $(Z, Z)$ | `root` |
+# | $R$ | root of the guess's covariance, 0 above its diagonal; for a diagonal $q$ only $\sigma$ | $(Z, Z)$ | `root` |
 #
 # A draw is $z = \mu + R\varepsilon$, and
 # $\log q(z) = -\tfrac12\lVert\varepsilon\rVert^2 - \tfrac Z2 \log 2\pi - \log\det R$. The mean

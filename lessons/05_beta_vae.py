@@ -236,7 +236,7 @@ plt.show()
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $\mathcal R$ | **rate**: the mean KL to the prior, the length of the message about an image (no $R$ of lessons 02 and 03) | number | `"kl"` |
+# | $\mathcal R$ | **rate**: the mean KL to the prior, the length of the message about an image (no $R$ of lesson 03) | number | `"kl"` |
 # | $\mathcal D$ | **distortion**: the mean of $-\log p_\theta(x \mid z)$, the surprise that the message leaves | number | `"reconstruction"` |
 # | $H$ | entropy of the source of the data, below which the expected $-\mathrm{ELBO}$ cannot fall | number | `entropy` |
 # | $\lambda_j$ | variance of the data along principal axis $j$, as in lesson 03; $\lambda$ if there is one axis only | $(D)$ | `values` |

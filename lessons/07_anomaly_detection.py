@@ -235,7 +235,7 @@ plt.show()
 # | $\alpha$ | false-alarm rate that we promise | number | `FALSE_ALARMS` |
 # | $\pi$ | share of strange images in the stream (in lesson 03 the circle's number) | number | `anomaly_rate` |
 # | $M$ | number of strange test images (in lesson 04 those that a code is to tell apart) | number | |
-# | $n$ | number of validation images (in lesson 02 that of the other dimensions) | number | |
+# | $n$ | number of validation images | number | |
 # | $L$ | codes drawn for each image | number | `DRAWS` |
 # | $P(\cdot)$ | probability | number | |
 # | $C(x)$ | length of a compressed image (in lesson 06 $C$ was a covariance) | $(B)$ nats | `complexity` |

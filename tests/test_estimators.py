@@ -17,7 +17,7 @@ def lesson() -> dict:
     return definitions("02_reparameterization")
 
 
-def gauss(theta, dimensions, nodes=12):
+def gauss(mu, dimensions, nodes=12):
     """All nodes and weights of a quadrature, exact for the polynomials used here."""
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
     grid = np.meshgrid(*[points] * dimensions, indexing="ij")
@@ -29,23 +29,23 @@ def gauss(theta, dimensions, nodes=12):
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 4])
-@pytest.mark.parametrize("theta", [0.0, 0.7, 1.0, 3.0, 10.0])
-def test_exact_variances_agree_with_quadrature(lesson, theta, dimensions):
-    eps, weight = gauss(theta, dimensions)
-    exact = lesson["exact_variances"](theta, dimensions)
-    for name, estimates in lesson["all_estimates"](theta, eps).items():
+@pytest.mark.parametrize("mu", [0.0, 0.7, 1.0, 3.0, 10.0])
+def test_exact_variances_agree_with_quadrature(lesson, mu, dimensions):
+    eps, weight = gauss(mu, dimensions)
+    exact = lesson["exact_variances"](mu, dimensions)
+    for name, estimates in lesson["all_estimates"](mu, eps).items():
         mean = (weight * estimates).sum()
         variance = (weight * (estimates - mean) ** 2).sum()
-        assert mean.item() == pytest.approx(2 * theta, abs=1e-8), name
+        assert mean.item() == pytest.approx(2 * mu, abs=1e-8), name
         assert variance.item() == pytest.approx(exact[name], rel=1e-9), name
 
 
 def test_exact_variances_are_the_published_polynomials(lesson):
-    for theta in (0, 1, 2, 5, 10):
-        assert lesson["exact_variances"](theta, 1) == {
+    for mu in (0, 1, 2, 5, 10):
+        assert lesson["exact_variances"](mu, 1) == {
             "pathwise": 4,
-            "score function": theta**4 + 14 * theta**2 + 15,
-            "with baseline": 8 * theta**2 + 10,
+            "score function": mu**4 + 14 * mu**2 + 15,
+            "with baseline": 8 * mu**2 + 10,
         }
     for d in (1, 10, 100):
         found = lesson["exact_variances"](1, d)["score function"]
@@ -66,12 +66,12 @@ def test_the_standard_error_of_a_variance_is_honest(lesson):
 @pytest.mark.parametrize("seed", range(5))
 def test_measured_variances_agree_on_any_seed(lesson, seed):
     torch.manual_seed(seed)
-    for theta, dimensions in [(0.0, 1), (1.0, 1), (10.0, 1), (1.0, 10), (1.0, 100)]:
-        exact = lesson["exact_variances"](theta, dimensions)
-        estimates = lesson["all_estimates"](theta, torch.randn(50_000, dimensions))
+    for mu, dimensions in [(0.0, 1), (1.0, 1), (10.0, 1), (1.0, 10), (1.0, 100)]:
+        exact = lesson["exact_variances"](mu, dimensions)
+        estimates = lesson["all_estimates"](mu, torch.randn(50_000, dimensions))
         for name, values in estimates.items():
             variance, error = lesson["variance_with_error"](values)
-            assert abs(variance - exact[name]) < 5 * error, (name, theta, dimensions)
+            assert abs(variance - exact[name]) < 5 * error, (name, mu, dimensions)
 
 
 def test_reparameterize_is_the_helper(lesson):
@@ -130,9 +130,9 @@ def test_score_variance_is_that_of_the_gradient_of_log_p(lesson, baseline):
 def test_the_grid_agrees_with_the_formulas_for_a_square(lesson):
     grid = torch.linspace(-12, 12, 4801, dtype=torch.float64)
     weight = torch.exp(-0.5 * grid**2) / math.sqrt(2 * math.pi) * 0.005
-    for theta in (0.0, 0.7, -3.0):
-        found = lesson["grid_variances"](torch.square, theta, grid, weight)
-        for name, exact in lesson["exact_variances"](theta, 1).items():
+    for mu in (0.0, 0.7, -3.0):
+        found = lesson["grid_variances"](torch.square, mu, grid, weight)
+        for name, exact in lesson["exact_variances"](mu, 1).items():
             assert found[name] == pytest.approx(exact, rel=1e-6), name
 
 

@@ -55,6 +55,14 @@ def test_the_rule_on_a_lesson_that_can_be_counted_by_hand():
     assert count(LESSON) == Count(words=12, lines=3, equations=2, figures=1)
 
 
+def test_a_second_reading_is_not_counted():
+    later = LESSON + (
+        "\n# %% [markdown]\n# One word. $$g$$\n#\n# ## Second reading: more\n#\n# Left out."
+        "\n\n# %%\nplots.show_images(z)\n\n# %% [markdown]\n# ## Summary\n"
+    )
+    assert count(later) == Count(words=15, lines=3, equations=3, figures=1)
+
+
 @pytest.mark.parametrize(
     ("read", "minutes"),
     [

@@ -108,24 +108,24 @@ WITH_RESPECT_TO = [
 
 
 def score_of_the_spread(pick: random.Random) -> Variant:
-    """02.2 with the derivative in the spread instead of the mean."""
+    """02.3 with the derivative in the spread instead of the mean."""
     which, words, factor, code = pick.choice(WITH_RESPECT_TO)
     weight = pick.choice([-2.0, -0.5, 0.25, 3.0])
     task = f"""
 The same estimator, with respect to another number. Return one score-function estimate for
 each sample of the gradient of ${weight}\\,\\mathbb E[f(z)]$ **with respect to {words}**, where
-$z \\sim \\mathcal N(\\theta, \\sigma^2)$. You get the samples `z` and the costs $f(z)$; first work
+$z \\sim \\mathcal N(\\mu, \\sigma^2)$. You get the samples `z` and the costs $f(z)$; first work
 out the derivative of $\\log p(z)$."""
     answer = f'''
-def spread_gradient(cost, z, theta, sigma):
-    """cost = f(z), z (S,); theta, sigma: scalars -> estimates (S,)."""
+def spread_gradient(cost, z, mu, sigma):
+    """cost = f(z), z (S,); mu, sigma: scalars -> estimates (S,)."""
     ### BEGIN SOLUTION
-    scaled = (z - theta) / sigma
+    scaled = (z - mu) / sigma
     return {weight} * cost * (scaled**2 - 1) / {code}
     ### END SOLUTION'''
 
-    def right(cost, z, theta, sigma):
-        return weight * cost * (((z - theta) / sigma) ** 2 - 1) * factor(sigma)
+    def right(cost, z, mu, sigma):
+        return weight * cost * (((z - mu) / sigma) ** 2 - 1) * factor(sigma)
 
     others = {
         f"This is the gradient with respect to {name}; asked is {which}.": (
@@ -135,10 +135,10 @@ def spread_gradient(cost, z, theta, sigma):
         if name != which
     }
     wrong = {
-        "This is the gradient with respect to theta, as in the lesson.": lambda c, z, t, s: (
+        "This is the gradient with respect to mu, as in the lesson.": lambda c, z, t, s: (
             c * (z - t) / s**2
         ),
-        "This is the gradient with respect to theta. Asked is the spread.": lambda c, z, t, s: (
+        "This is the gradient with respect to mu. Asked is the spread.": lambda c, z, t, s: (
             weight * c * (z - t) / s**2
         ),
         **others,
@@ -148,7 +148,7 @@ def spread_gradient(cost, z, theta, sigma):
         "The -1 is missing: the normalising constant depends on sigma too.": lambda c, z, t, s: (
             weight * c * ((z - t) / s) ** 2 * factor(s)
         ),
-        "theta is missing: the distance of z from theta counts.": lambda c, z, t, s: (
+        "mu is missing: the distance of z from mu counts.": lambda c, z, t, s: (
             weight * c * ((z / s) ** 2 - 1) * factor(s)
         ),
         "The sign is flipped.": lambda c, z, t, s: -right(c, z, t, s),
@@ -176,4 +176,4 @@ def spread_gradient(cost, z, theta, sigma):
     )
 
 
-VARIANTS = {"02.1": another_spread, "02.2": score_of_the_spread}
+VARIANTS = {"02.1": another_spread, "02.3": score_of_the_spread}

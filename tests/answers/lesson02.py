@@ -41,30 +41,36 @@ def autograd_off(mu, logvar, eps):
     return in_one_line(mu, logvar, eps)
 
 
-def by_density(f, theta, sigma, eps):
-    z = (theta + sigma * eps).detach()
-    own = theta.detach().expand(z.shape).clone().requires_grad_()
+def by_density(f, mu, sigma, eps):
+    z = (mu + sigma * eps).detach()
+    own = mu.detach().expand(z.shape).clone().requires_grad_()
     log_p = Normal(own, sigma).log_prob(z)
     (score,) = torch.autograd.grad(log_p.sum(), own)
     return f(z) * score
 
 
-def by_formula(f, theta, sigma, eps):
-    return f(theta + sigma * eps) * eps / sigma
+def sum_of_scores(mu, sigma, eps):
+    own = mu.clone().requires_grad_()
+    log_p = Normal(own, sigma).log_prob((mu + sigma * eps).detach())
+    return torch.autograd.grad(log_p.sum(), own)[0]
 
 
-def score_in_a_loop(f, theta, sigma, eps):
-    z = [theta + sigma * e for e in eps]
-    return torch.stack([f(value) * (value - theta) / sigma**2 for value in z])
+def by_formula(f, mu, sigma, eps):
+    return f(mu + sigma * eps) * eps / sigma
 
 
-def noise_in_place(f, theta, sigma, eps):
+def score_in_a_loop(f, mu, sigma, eps):
+    z = [mu + sigma * e for e in eps]
+    return torch.stack([f(value) * (value - mu) / sigma**2 for value in z])
+
+
+def noise_in_place(f, mu, sigma, eps):
     eps *= sigma
-    return f(theta + eps) * eps / sigma**2
+    return f(mu + eps) * eps / sigma**2
 
 
-def pathwise(f, theta, sigma, eps):
-    z = (theta + sigma * eps).requires_grad_()
+def pathwise(f, mu, sigma, eps):
+    z = (mu + sigma * eps).requires_grad_()
     return torch.autograd.grad(f(z).sum(), z)[0]
 
 
@@ -93,10 +99,52 @@ def by_division(location, scale, u):
     return location - scale * side / side.abs() * torch.log1p(-2 * side.abs())
 
 
+def passes(x, encoder, decoder):
+    mu, logvar = encoder(x).chunk(2, dim=1)
+    return decoder(in_one_line(mu, logvar, torch.randn_like(mu))), mu, logvar
+
+
+def passes_by_rsample(x, encoder, decoder):
+    h = encoder(x)
+    mu, logvar = h[:, : h.shape[1] // 2], h[:, h.shape[1] // 2 :]
+    return [decoder(Normal(mu, logvar.exp().sqrt()).rsample()), mu, logvar]
+
+
+def passes_in_loops(x, encoder, decoder):
+    mu, logvar = torch.tensor_split(encoder(x), 2, dim=-1)
+    z = torch.empty(0, mu.shape[1])
+    for m, lv in zip(mu.split(1000), logvar.split(1000), strict=True):
+        z = torch.cat([z, m + torch.randn(m.shape) * (lv / 2).exp()])
+    return decoder(z), mu, logvar
+
+
+def other_pass(draw, give=lambda output, mu, logvar: (output, mu, logvar)):
+    """A forward pass whose code is draw(mu, logvar)."""
+
+    def forward(x, encoder, decoder):
+        mu, logvar = encoder(x).chunk(2, dim=1)
+        return give(decoder(draw(mu, logvar)), mu, logvar)
+
+    return forward
+
+
+def sigma_of(logvar):
+    return logvar.exp().sqrt()
+
+
+def drawn(mu, logvar):
+    return Normal(mu, sigma_of(logvar)).rsample()
+
+
 EXERCISES = {
     "02.1": {
         "check": check.reparameterize,
-        "right": [(in_one_line,), (fused,), (in_loops,), (by_transform,)],
+        "right": [
+            (in_one_line, passes),
+            (fused, passes_by_rsample),
+            (in_loops, passes_in_loops),
+            (by_transform, passes),
+        ],
         "wrong": [
             ((lambda mu, lv, eps: Normal(mu, (lv / 2).exp()).sample(),), "its own"),
             (
@@ -127,9 +175,97 @@ EXERCISES = {
                 (lambda mu, lv, eps: in_one_line(0.5 * (mu + mu.detach()), lv, eps),),
                 "the gradient of `mu` is not",
             ),
+            *[
+                ((in_one_line, answer), words)
+                for answer, words in [
+                    (
+                        other_pass(lambda m, lv: torch.normal(m, sigma_of(lv))),
+                        "neither",
+                    ),
+                    (
+                        other_pass(lambda m, lv: Normal(m, sigma_of(lv)).sample()),
+                        "neither mu nor logvar",
+                    ),
+                    (
+                        other_pass(lambda m, lv: drawn(m, lv.detach())),
+                        "reaches mu, but not logvar",
+                    ),
+                    (
+                        other_pass(lambda m, lv: drawn(m.data, lv)),
+                        "reaches logvar, but not mu",
+                    ),
+                    (other_pass(lambda m, lv: m + 0.0 * lv), "You decode mu"),
+                    (
+                        other_pass(
+                            lambda m, lv: m + sigma_of(lv) * NOISE[0, :3].expand_as(m)
+                        ),
+                        "the same in every call",
+                    ),
+                    (
+                        other_pass(
+                            lambda m, lv: m + sigma_of(lv) * torch.randn(len(m), 1)
+                        ),
+                        "share one epsilon",
+                    ),
+                    (
+                        other_pass(
+                            lambda m, lv: m + sigma_of(lv) * torch.randn(1, m.shape[1])
+                        ),
+                        "share one row",
+                    ),
+                    (
+                        other_pass(lambda m, lv: m + sigma_of(lv) * torch.randn(())),
+                        "One single epsilon",
+                    ),
+                    (
+                        other_pass(lambda m, lv: Normal(m, lv.exp()).rsample()),
+                        "that is the variance",
+                    ),
+                    (
+                        other_pass(
+                            lambda m, lv: m + sigma_of(lv) * torch.rand(m.shape)
+                        ),
+                        "`torch.rand` is uniform",
+                    ),
+                    (other_pass(drawn, lambda o, m, lv: (o, lv, m)), "changed places"),
+                    (
+                        other_pass(drawn, lambda o, m, lv: (o, m, sigma_of(lv))),
+                        "not what `encoder` returned",
+                    ),
+                    (
+                        other_pass(drawn, lambda o, m, lv: (o, m.detach(), lv)),
+                        "returned without its gradient",
+                    ),
+                    (other_pass(drawn, lambda o, m, lv: o), "Return 3 things"),
+                    (
+                        lambda x, e, d: (d(drawn(e(x), e(x))), *e(x).chunk(2, 1)),
+                        "it takes codes",
+                    ),
+                ]
+            ],
         ],
     },
     "02.2": {
+        "check": check.name_the_mistakes,
+        "right": [
+            (lambda: "73162",),
+            (lambda: ["7", "3", "1", "6", "2"],),
+            (lambda: dict(A=7, B=3, C=1, D=6, E=2),),
+            (lambda: 73162,),
+        ],
+        "wrong": [
+            ((lambda: "ABCDE",), "numbers of formulas"),
+            ((lambda: "7316",), "has 4 digit"),
+            ((lambda: "03162",), "numbers 1 to 7"),
+            ((lambda: "23167",), "Program A is not 2"),
+            ((lambda: "72163",), "Program B is not 2"),
+            ((lambda: "73462",), "Program C is not 4"),
+            ((lambda: "73152",), "Program D is not 5"),
+            ((lambda: None,), "returned None"),
+            ((lambda: {"A": 7, "B": 3, "C": 1, "D": 6},), "has 4 digit"),
+        ],
+    },
+    "02.3": {
         "check": check.score_gradient,
         "right": [(by_formula,), (by_density,), (score_in_a_loop,)],
         "wrong": [
@@ -154,6 +290,10 @@ EXERCISES = {
                 (lambda f, t, s, e: by_formula(f, t, s, e).tolist(),),
                 "`torch.tensor(...)`",
             ),
+            (
+                (lambda f, t, s, e: f(t + s * e) * sum_of_scores(t, s, e),),
+                "the sum of all scores",
+            ),
             ((lambda f, t, s, e: by_formula(f, t, s, e).squeeze(),), "one draw"),
             ((lambda f, t, s, e: by_formula(f, t, s.clamp(0.1), e),), "sigma = 0.05"),
             (
@@ -163,7 +303,7 @@ EXERCISES = {
             ((noise_in_place,), "changed a tensor it was given"),
         ],
     },
-    "02.3": {
+    "02.4": {
         "check": check.laplace,
         "right": [
             (in_two_pieces,),

@@ -64,8 +64,8 @@ def test_a_whole_lesson_keeps_its_cells():
 def test_an_open_exercise_has_room_for_an_answer_that_a_person_grades():
     lesson = find_lesson("01")
     book, facts = making.make_source(lesson, "x", {}, with_options(extension=True))
-    assert facts["exercises"]["01.4"]["manual"] and facts["exercises"]["01.4"]["bonus"]
-    cell = next(c for c in book.cells if name_of(c) == "text-01-4")
+    assert facts["exercises"]["01.5"]["manual"] and facts["exercises"]["01.5"]["bonus"]
+    cell = next(c for c in book.cells if name_of(c) == "text-01-5")
     assert cell.metadata.nbgrader.grade and cell.metadata.nbgrader.solution
 
 

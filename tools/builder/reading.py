@@ -13,6 +13,7 @@ DISPLAY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 # What a reader does not read as words: folded parts, tags, addresses of links.
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
 ADDRESSES = re.compile(r"<[^>]+>|\]\([^)]*\)")
+LATER = "Second reading"  # begins the heading of what a first reading leaves out
 DRAWS = re.compile(r"plots\.show|plt\.show|widgets\.explore")
 
 
@@ -64,15 +65,17 @@ def _code(source: str) -> Count:
 def count(source: str) -> Count:
     """What a learner reads in a lesson (its text in the percent format).
 
-    Not counted: folded parts (hints, answers), solutions, comments, and the code below
-    the heading "Set-up".
+    Not counted: folded parts (hints, answers), solutions, comments, the code below the
+    heading "Set-up", and sections whose heading begins with "Second reading".
     """
-    total, set_up = Count(), False
+    total, section = Count(), ""
     for cell in jupytext.reads(source, fmt="py:percent").cells:
         if cell.cell_type == "markdown":
-            if headings := re.findall(r"^## (.*)", cell.source, re.MULTILINE):
-                set_up = headings[-1] == "Set-up"
-            total += _markdown(cell.source)
-        elif not set_up:
+            for part in re.split(r"^(?=## )", cell.source, flags=re.MULTILINE):
+                if part.startswith("## "):
+                    section = part.splitlines()[0].removeprefix("## ")
+                if not section.startswith(LATER):
+                    total += _markdown(part)
+        elif section != "Set-up" and not section.startswith(LATER):
             total += _code(cell.source)
     return total

@@ -196,8 +196,8 @@ def test_an_open_exercise_waits_for_a_person(tmp_path):
         course / "release" / "02_reparameterization" / "02_reparameterization.ipynb"
     )
     book = nbformat.read(released, as_version=4)
-    cell(book, "answer-02-4").source = "spread = 2 + 2"
-    cell(book, "text-02-4").source = "I compared two baselines; the second one won."
+    cell(book, "answer-02-5").source = "spread = 2 + 2"
+    cell(book, "text-02-5").source = "I compared two baselines; the second one won."
     for student, work in {"wrote": book, "did not": nbformat.read(released, 4)}.items():
         (handed_in / student).mkdir(parents=True)
         nbformat.write(work, handed_in / student / released.name)
@@ -205,9 +205,9 @@ def test_an_open_exercise_waits_for_a_person(tmp_path):
     table = course / "marks" / "02_reparameterization_lms.csv"
     with open(table, encoding="utf-8-sig", newline="") as file:
         lms = {row["student"]: row for row in csv.DictReader(file)}
-    assert "02.4: -/10 needs a person" in lms["wrote"]["comment"]
+    assert "02.5: -/10 needs a person" in lms["wrote"]["comment"]
     assert lms["wrote"]["score"] == ""
-    assert "02.4: 0/10 not attempted" in lms["did not"]["comment"]
+    assert "02.5: 0/10 not attempted" in lms["did not"]["comment"]
     assert lms["did not"]["score"] == "0.0"
 
 
