@@ -1017,7 +1017,7 @@ plt.show()
 # %% [markdown]
 # The curves cross. For a slow sine or sigmoid the slope is nearly the same everywhere, and
 # the path is the quieter way. Where $f$ changes many times within one $\sigma$ (left), or makes a steep
-# step (right), single slopes say little about the average, and the score function wins. (On
+# step near $\theta$ (right), single slopes say little about the average, and the score function wins. (On
 # the left the mean cost is 0, so the baseline changes nothing.) At the end of this road, a
 # step, the pathwise estimate is 0 and wrong, and the score function is the one that works.
 #
@@ -1065,7 +1065,7 @@ def draw_codes(model, x, draws):
 
 
 # %% [markdown]
-# The score function gets the best of what we know. Its baseline is each image's own mean of
+# The score function gets a baseline, too, though not the best one: each image's own mean of
 # $f$, from all the **other** draws of this image, so that it stays unbiased. (With a single
 # draw for each image, as in a usual training, there would be no such mean.)
 #
@@ -1704,10 +1704,11 @@ plt.show()
 # %% [markdown]
 # Left: the bars are three standard errors. At the lowest temperature the bias hides in the
 # noise; at high temperatures most of the gradient is lost. Middle: the variance does the
-# opposite. The rival's line depends on its baseline. Right: for this one choice with three
-# known costs, the mean of many draws is nearer to the truth with the unbiased estimator
+# opposite. The rival's line depends on its baseline. Right: for the second logit of this one
+# choice, the mean of many draws is nearer to the truth with the unbiased estimator
 # (the lower line) than with any of these temperatures. With many choices at once (the upper
-# line) it is not.
+# line) it is not. For another logit, or other costs, the lower line may lie elsewhere: the
+# ranking of one choice is no rule.
 
 # %%
 by_heat = sorted(zip(TEMPERATURES, biases, errors, spreads, strict=True))
@@ -1721,12 +1722,12 @@ claims.show(
         "the variance smaller than at the lowest.": None
         if cool == hot
         else biased and hot[3] < cool[3],
-        "One choice, one draw: the squared error of the soft choice at its best "
-        "temperature is smaller than that of the score function with the mean cost as "
+        "One choice, its second logit, one draw: the squared error of the soft choice at its "
+        "best temperature is smaller than that of the score function with the mean cost as "
         "baseline, and larger than with the best constant.": rivals["best constant"]
         < min(soft_one)
         < one,
-        "One choice, mean of 100 draws: the score function with the mean cost as "
+        "One choice, its second logit, mean of 100 draws: the score function with the mean cost as "
         "baseline has the smaller squared error at every temperature of the list.": one
         / AVERAGED
         < min(soft_mean),
