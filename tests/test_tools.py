@@ -161,6 +161,7 @@ def test_a_new_lesson_passes_the_rules_and_its_checks_at_once(tmp_path):
     for command in (
         ["pytest", "-q", "-p", "no:nbval", "tests/test_lesson_rules.py"]
         + ["tests/test_checks.py", "tests/grading/test_guides.py"]
+        + ["tests/test_reading.py"]
         + ["tests/test_settings.py", "-m", "not slow"]
         + ["-k", "98 or symbols or order or every_number"],
         ["ruff", "check", "lessons", "vae_helpers", "tests/answers"],

@@ -9,7 +9,6 @@ same meaning says "as in lesson 03" and is listed once.
 """
 
 import re
-import sys
 import tomllib
 from dataclasses import dataclass
 
@@ -169,5 +168,6 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(page(), encoding="utf-8")
-    sys.exit(print(f"{TARGET.relative_to(ROOT)}: {len(page().splitlines())} lines"))
+    text = page()
+    TARGET.write_text(text, encoding="utf-8")
+    print(f"{TARGET.relative_to(ROOT)}: {len(text.splitlines())} lines")

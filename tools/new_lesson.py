@@ -12,8 +12,6 @@ import argparse
 import re
 from pathlib import Path
 
-from builder.reading import count
-
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = Path(__file__).parent / "new_lesson"
 ENTRY = """
@@ -54,10 +52,8 @@ def new_lesson(number: str, name: str, root: Path = ROOT) -> list[Path]:
     if there := [str(path) for path in targets.values() if path.exists()]:
         raise ValueError(f"is there already and is left alone: {', '.join(there)}")
     title = name.replace("_", " ").capitalize()
-    read = count((TEMPLATES / "lesson.py.txt").read_text(encoding="utf-8")).minutes
     for template, path in targets.items():
         text = (TEMPLATES / template).read_text(encoding="utf-8")
-        text = text.replace("@READ@", str(read))
         text = text.replace("@NUMBER@", number).replace("@TITLE@", title)
         path.write_text(text, encoding="utf-8")
     course = root / "lessons/course.toml"

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from vae_helpers import records
 from vae_helpers.data import ImageData
+from vae_helpers.expected import measured
+
+LEFT = '<td style="text-align: left">'  # sentences are not numbers
 
 
 class Turned(AssertionError):
@@ -37,7 +40,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Panel:
+class Panel(records.Remembered):
     """The claims of one section, as a table."""
 
     source: str
@@ -57,16 +60,11 @@ class Panel:
 
     def _repr_html_(self) -> str:
         head = ("claim", f"here, on {self.source}", "recorded runs: it held")
-        return _table([head, *self._cells()]) + html.escape(self.note)
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        # The builder draws the panel again from its memory when only the record changes.
-        data = {"text/html": self._repr_html_(), "text/plain": repr(self)}
-        return data, {"vae_course": self.memory}
+        return records.html_table(head, self._cells(), LEFT) + html.escape(self.note)
 
 
 @dataclass(frozen=True)
-class Review:
+class Review(records.Remembered):
     """What lessons recorded: (lesson, sentence or name of a number, what the runs say)."""
 
     rows: list[tuple[str, str, str]]
@@ -77,21 +75,8 @@ class Review:
         return "\n".join(["Recorded runs of the lessons:", *lines])
 
     def _repr_html_(self) -> str:
-        return _table([("lesson", "claim or number", "recorded runs"), *self.rows])
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        data = {"text/html": self._repr_html_(), "text/plain": repr(self)}
-        return data, {"vae_course": self.memory}
-
-
-def _table(rows: list[tuple]) -> str:
-    """HTML of a table with a head."""
-    head, *body = [[html.escape(cell) for cell in row] for row in rows]
-    text = "".join(f"<th>{cell}</th>" for cell in head)
-    for row in body:
-        cells = "".join(f'<td style="text-align: left">{c}</td>' for c in row)
-        text += f"</tr><tr>{cells}"
-    return f"<table><tr>{text}</tr></table>"
+        head = ("lesson", "claim or number", "recorded runs")
+        return records.html_table(head, self.rows, LEFT)
 
 
 def show(
@@ -167,16 +152,11 @@ def review_from_memory(memory: dict) -> Review:
 def _in_words(lesson: str, name: str) -> str:
     """What the runs of a lesson say of a claim, or of a number."""
     words = []
-    for source in ("full", "sample"):
-        values = [
-            run.numbers[name]
-            for run in records.runs(lesson)
-            if run.source == source and run.longer == 1 and name in run.numbers
-        ]
-        if values:
-            words.append(f"{min(values):.4g} to {max(values):.4g} ({source} data)")
+    for source, told in (("full", "full data"), ("sample", "sample")):
+        if values := measured(lesson, name, source):
+            words.append(f"{min(values):.4g} to {max(values):.4g} ({told})")
     if words:
-        return ", ".join(words).replace("sample data", "sample")
+        return ", ".join(words)
     claim = Claim(name, None, *_told(lesson, name))
     return f"held {claim.in_words}" if claim.held or claim.failed else claim.in_words
 

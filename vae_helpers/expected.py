@@ -35,7 +35,7 @@ class OutsideBand(AssertionError):
 
 
 @dataclass(frozen=True)
-class Panel:
+class Panel(records.Remembered):
     """Rows of (name, value, low, high); low and high are None without a measured band.
 
     Attributes:
@@ -89,17 +89,8 @@ class Panel:
 
     def _repr_html_(self) -> str:
         head = ("measured here", "you got", f"expected on {self.source}", "")
-        rows = [f"<tr>{''.join(f'<th>{html.escape(c)}</th>' for c in head)}</tr>"]
-        for row in self._cells():
-            rows.append(
-                f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>"
-            )
-        return f"<table>{''.join(rows)}</table>{html.escape(self._advice())}"
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        # The builder draws the panel again from its memory when only the record changes.
-        data = {"text/html": self._repr_html_(), "text/plain": repr(self)}
-        return data, {"vae_course": self.memory}
+        table = records.html_table(head, self._cells(), "<td>")
+        return table + html.escape(self._advice())
 
 
 def expected(

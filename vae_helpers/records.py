@@ -5,11 +5,12 @@ the sample and once on each with every training four times as long, and writes t
 numbers and the claims of its panels, with settings, versions and date.
 """
 
+import html
 import inspect
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -110,6 +111,28 @@ def other_settings(lesson: str, source: str, here: dict) -> list[str]:
                 if run.settings.get(name, value) != value and not FREE.fullmatch(name)
             ]
     return []
+
+
+class Remembered:
+    """A panel that a notebook shows and that can be drawn again from its `memory`."""
+
+    memory: dict
+
+    def _repr_html_(self) -> str:
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        # The builder draws the panel again from its memory when only the record changes.
+        data = {"text/html": self._repr_html_(), "text/plain": repr(self)}
+        return data, {"vae_course": self.memory}
+
+
+def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], cell: str) -> str:
+    """A table in HTML; `cell` is the opening tag of a cell below the head."""
+    lines = ["".join(f"<th>{html.escape(text)}</th>" for text in head)]
+    for row in rows:
+        lines.append("".join(f"{cell}{html.escape(text)}</td>" for text in row))
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def remember(

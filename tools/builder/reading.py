@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import jupytext
 
@@ -59,6 +60,7 @@ def _code(source: str) -> Count:
     return Count(lines=lines, figures=int(draws))
 
 
+@cache  # parsing eight lessons takes half a second, and many tools ask for the course
 def count(source: str) -> Count:
     """What a learner reads in a lesson (its text in the percent format).
 
