@@ -293,6 +293,11 @@ training.fit(model, x)
             "training.fit(model, x)",
             "training.fit(model, x)\nclaims.review(('04', 'A'))",
         ),
+        (
+            "training.fit(model, x)",
+            "from vae_helpers import predict\npredict.guess('a', 1)\n"
+            "training.fit(model, x)\npredict.truth('a', y.mean())",
+        ),
     ],
 )
 def test_drawing_printing_and_words_leave_a_record_as_it_is(old, new):

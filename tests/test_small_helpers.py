@@ -1,5 +1,7 @@
 """Runtime, plots, widgets, panels, latents and drawn images."""
 
+import base64
+import io
 import os
 import re
 import sys
@@ -10,8 +12,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from vae_helpers import generated, latents, plots, runtime, widgets
+from vae_helpers import generated, latents, pictures, plots, runtime, widgets
 from vae_helpers.checks import core
 from vae_helpers.data import ImageData
 
@@ -236,9 +239,41 @@ def test_images_that_cannot_be_shown_are_refused_in_words(images, words):
 def test_colour_images_and_arrays_are_shown():
     plots.show_images(torch.randint(0, 256, (4, 3, 8, 6), dtype=torch.uint8), 2)
     (picture,) = plots.plt.gca().images
-    assert picture.get_array().shape == (16, 12, 3)
+    assert picture.get_array().shape == (16 + plots.GAP, 12 + plots.GAP, 3)
     plots.show_images(torch.rand(4, 1, 8, 6).numpy(), 2)
-    assert plots.plt.gca().images[0].get_array().shape == (16, 12)
+    shown = plots.plt.gca().images[0].get_array()
+    assert shown.shape == (16 + plots.GAP, 12 + plots.GAP)
+    assert (shown[8 : 8 + plots.GAP] == 1).all(), "the gap is white"
+
+
+def test_a_pixel_of_an_image_is_a_whole_number_of_pixels_of_the_page():
+    for width in (None, 3.3, 0.2):
+        plots.show_images(torch.rand(4, 1, 28, 28), 2, width=width)
+        figure = plots.plt.gcf()
+        times = figure.get_size_inches() * figure.dpi / (2 * 28 + plots.GAP)
+        assert np.allclose(times, times.round()) and times[0] > 0.99
+
+
+def test_labels_of_classes_stand_apart_and_in_their_crowds():
+    generator = torch.Generator().manual_seed(0)
+    middles = torch.tensor([[0.0, 0.0], [0.1, 0.0], [4.0, 4.0]])
+    classes = torch.arange(3).repeat(200)
+    codes = middles[classes] + 0.5 * torch.randn(600, 2, generator=generator)
+    places = plots._dense_places(codes.numpy(), classes.numpy())
+    assert np.linalg.norm(places[0] - places[1]) > 0.3
+    for value, at in places.items():
+        assert np.linalg.norm(at - middles[value].numpy()) < 1.2
+
+
+def test_a_figure_leaves_a_notebook_sharp_and_with_words():
+    figure = plots.plt.figure(figsize=(4, 3))
+    figure.add_subplot().set(title='less "<noise>"', xlabel="step", ylabel="nats")
+    page = pictures.figure_as_html(figure)
+    assert 'alt="Figure. less &quot;&lt;noise&gt;&quot;; nats against step."' in page
+    width = int(re.search(r'width="(\d+)"', page)[1])
+    data = base64.b64decode(re.search(r"base64,([^\"]+)", page)[1])
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.format == "WEBP" and abs(picture.width - 2 * width) <= 1
 
 
 def test_colours_stand_in_one_palette():
@@ -251,7 +286,7 @@ def test_colours_stand_in_one_palette():
         used = set(
             re.findall(r"\"(#[0-9A-Fa-f]{6})\"", path.read_text(encoding="utf-8"))
         )
-        assert used <= set(plots.CLASS_COLOURS) | greys, (path.name, used)
+        assert used <= {*plots.COLOURS, *plots.CLASS_COLOURS} | greys, (path.name, used)
 
 
 def test_verdicts_have_the_green_and_the_orange_of_the_palette_colours():
@@ -336,7 +371,7 @@ def test_a_figure_is_described_by_its_own_words():
     left.set(title="Test images", xlabel="training step", ylabel="nats per image")
     left.legend()
     plots.show_images(torch.rand(2, 1, 4, 4), 1, row_labels=["image", "mean"], ax=right)
-    words = plots.describe(figure)
+    words = pictures.describe(figure)
     plt.close(figure)
     assert words == (
         "Figure. Test images; nats per image against training step; shown: ours. "

@@ -14,6 +14,7 @@ Not taught, so that lessons can be about VAEs:
     generated                           a classifier, and the distance of drawn images
     plots, widgets, progress, runtime   figures, sliders, bars, device and seed
     expected                            panels: is my number where three seeds were?
+    predict                             a learner's guesses beside what was measured
     checks                              what the exercises are checked with
 """
 

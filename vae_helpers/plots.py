@@ -1,6 +1,5 @@
 """Figures of the course: one style, colour-blind safe, labelled axes, white background."""
 
-import sys
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -8,14 +7,18 @@ import numpy as np
 import torch
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
+
+from vae_helpers import pictures
 
 # Okabe & Ito's palette; line styles and markers give the second cue beside colour.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 LINES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
-# Ten colours for ten classes, each also marked by its digit.
-CLASS_COLOURS = COLOURS + ["#882255", "#999933", "#888888"]
+# Ten colours for ten classes (Petroff 2021, arXiv:2107.02270, ten-colour sequence), which
+# stay apart for colour-blind readers; each class is also marked by its digit.
+CLASS_COLOURS = ["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"]
+CLASS_COLOURS += ["#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"]
+GAP = 2  # white pixels between two images of a grid
 
 
 _INK = [
@@ -47,9 +50,9 @@ _PAPER = [
 def style() -> None:
     """Set the course's look for all figures that follow; calling it twice is harmless.
 
-    In a notebook every figure also gets its description as alternative text.
+    In a notebook every figure is drawn sharp, with its description as alternative text.
     """
-    _describe_in_notebooks()
+    pictures.show_in_notebooks()
     plt.rcParams.update(
         {
             # Every colour that a dark style or a start-up file may have changed.
@@ -74,85 +77,41 @@ def style() -> None:
     )
 
 
-def describe(figure: Figure) -> str:
-    """What a figure shows, in words taken from its titles, axes, labels and legends."""
-    panels = []
-    for ax in figure.axes:
-        words = [ax.get_title()] if ax.get_title() else []
-        if ax.get_xlabel() and ax.get_ylabel():
-            words.append(f"{ax.get_ylabel()} against {ax.get_xlabel()}")
-        elif ax.get_ylabel() or ax.get_xlabel():
-            words.append(ax.get_ylabel() or ax.get_xlabel())
-        if ax.images and not (ax.get_xlabel() or ax.get_ylabel()):
-            labels = [t.get_text() for t in ax.get_yticklabels() if t.get_text()]
-            words.append(f"images in rows: {', '.join(labels)}" if labels else "images")
-        _, names = ax.get_legend_handles_labels()
-        if names:
-            words.append(f"shown: {', '.join(dict.fromkeys(names))}")
-        if words:
-            panels.append("; ".join(" ".join(word.split()) for word in words))
-    title = [figure.get_suptitle()] if figure.get_suptitle() else []
-    return ". ".join(["Figure", *title, *panels]) + "."
-
-
-def _describe_in_notebooks() -> None:
-    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
-    if shell and hasattr(shell, "kernel"):
-        if _add_descriptions not in shell.events.callbacks["pre_run_cell"]:
-            # The inline backend sets its printer at the end of the cell that loads it:
-            # load it now, and add to that printer before the next cell. Servers export
-            # MPLBACKEND=Agg, with which a notebook would show no figure at all.
-            shown = plt.get_backend()
-            if shown.lower() == "agg":
-                shell.run_line_magic("matplotlib", "inline")
-            else:
-                plt.switch_backend(shown)
-            shell.events.register("pre_run_cell", _add_descriptions)
-
-
-def _add_descriptions(_info: object = None) -> None:
-    """Let the notebook's printer of figures hand on their descriptions."""
-    shell = sys.modules["IPython"].get_ipython()
-    printers = shell.display_formatter.formatters["image/png"]
-    printer = printers.type_printers.get(Figure)
-    if printer and not hasattr(printer, "describes"):
-
-        def described(figure: Figure) -> tuple:
-            return printer(figure), {"alt": describe(figure)}
-
-        described.describes = True
-        printers.for_type(Figure, described)
-
-
 def _as_numpy(x: Tensor) -> np.ndarray:
     return torch.as_tensor(x).detach().cpu().float().numpy()
 
 
-def tile(images: Tensor, columns: int) -> np.ndarray:
+def tile(images: Tensor, columns: int, gap: int = 0) -> np.ndarray:
     """(N, C, H, W) images -> one picture, row by row.
 
     Args:
         images: C = 1 (grey) or 3 (colour).
         columns: images in a row.
+        gap: white pixels between two images.
 
     Returns:
-        (rows * H, columns * W) for grey images, (rows * H, columns * W, 3) for colour.
+        (rows * (H + gap) - gap, columns * (W + gap) - gap) for grey images, with a third
+        axis of 3 for colour.
 
     Raises:
         ValueError: another shape, or N is not a multiple of columns.
     """
-    pictures = _as_numpy(images)
-    if pictures.ndim != 4 or pictures.shape[1] not in (1, 3):
-        cure = ": images.unsqueeze(1)" if pictures.ndim == 3 else ""
+    values = _as_numpy(images)
+    if values.ndim != 4 or values.shape[1] not in (1, 3):
+        cure = ": images.unsqueeze(1)" if values.ndim == 3 else ""
         raise ValueError(
-            f"need images (N, 1, H, W) or (N, 3, H, W), got {pictures.shape}{cure}"
+            f"need images (N, 1, H, W) or (N, 3, H, W), got {values.shape}{cure}"
         )
-    n, channels, height, width = pictures.shape
+    n, channels, height, width = values.shape
     if n % columns:
         raise ValueError(f"{n} images do not fill rows of {columns}")
-    grid = pictures.reshape(n // columns, columns, channels, height, width)
+    if gap:
+        around = ((0, 0), (0, 0), (0, gap), (0, gap))
+        values = np.pad(values, around, constant_values=_white(torch.as_tensor(images)))
+        height, width = height + gap, width + gap
+    grid = values.reshape(n // columns, columns, channels, height, width)
     grid = grid.transpose(0, 3, 1, 4, 2)
-    grid = grid.reshape(-1, columns * width, channels)
+    grid = grid.reshape(-1, columns * width, channels)[: -gap or None, : -gap or None]
     return grid[..., 0] if channels == 1 else grid
 
 
@@ -189,32 +148,42 @@ def show_images(
             shown from 0 (black) to 1. A NumPy array will do.
         columns: images in a row; N must be a multiple of it.
         title, row_labels, column_labels: text beside the grid.
-        width: of the figure in inches; None takes 0.65 for each column.
-        ax: where to draw; None makes a figure.
+        width: of the images in inches, at most; None takes 0.6 for each column.
+        ax: where to draw; None makes a figure in which every pixel of an image is a whole
+            number of pixels of the page.
 
     Raises:
         ValueError: another shape or type of number, or floats that go up to 255.
     """
     images = torch.as_tensor(images)
-    picture, top = tile(images, columns), _white(images)
+    picture, top = tile(images, columns, GAP), _white(images)
     if picture.ndim == 3:
         picture = (picture / top).clip(0, 1)  # colours have no vmin and vmax
     if ax is None:
-        across = width or max(3.0, 0.65 * columns + (1.2 if row_labels else 0))
-        rows = len(images) // columns
-        down = 0.65 * rows * (across / (0.65 * columns)) if width else 0.65 * rows
-        down += 0.4 * bool(title) + 0.3 * bool(column_labels)
-        ax = plt.figure(figsize=(across, max(down, 0.9))).add_subplot()
+        ax = _whole_pixels(*picture.shape[:2], (width or 0.6 * columns))
     ax.imshow(picture, vmin=0, vmax=top, aspect="equal")
     ax.grid(False)
     ax.spines[:].set_visible(False)
-    height, side = images.shape[-2:]
-    ax.set_xticks([side * (i + 0.5) for i in range(len(column_labels))], column_labels)
-    ax.set_yticks([height * (i + 0.5) for i in range(len(row_labels))], row_labels)
+    down, across = (size + GAP for size in images.shape[-2:])
+    half = 0.5 * (GAP + 1)  # imshow's first pixel has its middle at 0
+    columns_at = [across * (i + 0.5) - half for i in range(len(column_labels))]
+    ax.set_xticks(columns_at, column_labels)
+    ax.set_yticks([down * (i + 0.5) - half for i in range(len(row_labels))], row_labels)
     ax.tick_params(length=0)
     if column_labels:
         ax.xaxis.tick_top()
     ax.set_title(title)
+
+
+def _whole_pixels(down: int, across: int, width: float) -> Axes:
+    """Axes for a picture, with a whole number of the page's pixels for each of its own.
+
+    They fill the figure: labels stand outside it, and the notebook makes room for them.
+    """
+    dpi = plt.rcParams["figure.dpi"]
+    each = max(1, round(width * dpi / across)) / dpi
+    figure = plt.figure(figsize=(each * across, each * down), layout="none")
+    return figure.add_axes((0, 0, 1, 1))
 
 
 def show_heat(
@@ -274,7 +243,7 @@ def show_curves(
 
 
 def show_codes(codes: Tensor, labels: Tensor, *, title: str = "", ax=None) -> None:
-    """Scatter 2-D codes; each class has a colour and its number at its median.
+    """Scatter 2-D codes; each class has a colour, and its number where it is densest.
 
     Raises:
         ValueError: codes are not (N, 2).
@@ -283,14 +252,33 @@ def show_codes(codes: Tensor, labels: Tensor, *, title: str = "", ax=None) -> No
         raise ValueError(f"need codes of shape (N, 2), got {tuple(codes.shape)}")
     ax = ax or plt.figure(figsize=(5, 4.6)).add_subplot()
     points, classes = _as_numpy(codes), torch.as_tensor(labels).numpy()
-    for value in np.unique(classes):
-        own, colour = points[classes == value], CLASS_COLOURS[value % 10]
-        ax.scatter(*own.T, s=7, color=colour, alpha=0.5, linewidths=0)
-    for value in np.unique(classes):
-        middle = np.median(points[classes == value], axis=0)
-        box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "black", "lw": 0.8}
-        ax.text(*middle, str(value), ha="center", va="center", bbox=box, fontsize=9)
+    order = np.random.default_rng(0).permutation(len(points))  # no class covers another
+    colours = [CLASS_COLOURS[value % 10] for value in classes[order]]
+    ax.scatter(*points[order].T, s=6, color=colours, alpha=0.6, linewidths=0)
+    for value, place in _dense_places(points, classes).items():
+        box = {"boxstyle": "circle,pad=0.15", "fc": "white", "lw": 1.8}
+        box["ec"] = CLASS_COLOURS[value % 10]
+        ax.text(*place, str(value), ha="center", va="center", bbox=box, fontsize=9)
     ax.set(title=title, xlabel="code, dimension 1", ylabel="code, dimension 2")
+
+
+def _dense_places(points: np.ndarray, classes: np.ndarray, cells: int = 30) -> dict:
+    """Class -> a point where many of its points lie, away from the other classes' places."""
+    low, size = points.min(axis=0), np.ptp(points, axis=0) + 1e-12
+    places: dict = {}
+    for value in np.unique(classes):
+        where = (points[classes == value] - low) / size
+        counts, *edges = np.histogram2d(*where.T, cells, range=[[0, 1], [0, 1]])
+        padded = np.pad(counts, 1)
+        dense = sum(
+            padded[i : i + cells, j : j + cells] for i in (0, 1, 2) for j in (0, 1, 2)
+        )
+        best = np.unravel_index(np.argsort(-dense, axis=None), dense.shape)
+        middles = (np.stack(best, axis=1) + 0.5) / cells
+        near = [np.linalg.norm(middles - at, axis=1) < 0.07 for at in places.values()]
+        free = middles[~np.any(near, axis=0)] if near else middles
+        places[value] = free[0]
+    return {value: low + at * size for value, at in places.items()}
 
 
 def square_of_codes(limit: float, side: int) -> Tensor:

@@ -23,6 +23,7 @@ RECORDS = ROOT / "vae_helpers" / "records"
 # Helpers that change how a result is shown, never what it is.
 PANELS = ["claims", "expected", "records"]
 SHOWING = {*PANELS, "plots", "widgets", "progress", "runtime", "sources", "download"}
+SHOWING |= {"predict", "drawings", "pictures"}
 DRAWING = set(
     "plot scatter legend imshow axhline axvline axline text annotate fill_between bar barh "
     "hist errorbar grid step contour contourf quiver set axis tick_params margins loglog "
@@ -126,7 +127,9 @@ def computing(cell: str) -> str:
         return cell  # a cell with a magic command
     lines = [line.encode() for line in cell.splitlines()]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr | ast.Assign) and _only_shows(node.value):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            _blank(lines, node)  # the code of what is imported counts by itself
+        elif isinstance(node, ast.Expr | ast.Assign) and _only_shows(node.value):
             _blank(lines, node)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "claims.show":
             for words in (
@@ -160,7 +163,8 @@ def _only_shows(value: ast.AST) -> bool:
     if root == "claims" and names == ["review"]:
         return True
     drawn = names and (names[0].startswith("set_") or names[0] in DRAWING)
-    return root in {"print", "plots", "plt", "check", "display"} or bool(drawn)
+    shows = {"print", "plots", "plt", "check", "display", "predict", "drawings", "pictures"}
+    return root in shows or bool(drawn)
 
 
 def checks_digest(stem: str) -> str:
