@@ -438,6 +438,18 @@ EXERCISES = {
                 "no sample of q",
             ),
             (jobs(elbo_estimate=lambda m, x: -elbo_estimate(m, x)), "a loss"),
+            (
+                jobs(elbo_estimate=lambda m, x: elbo_estimate(m, x) + 1),
+                "right is",
+            ),
+            (
+                jobs(reconstruct=lambda m, x: m.decode(m.encode(x)).sigmoid()),
+                "both results",
+            ),
+            (
+                jobs(reconstruct=lambda m, x: m.decode(m.encode(x)[0]).softmax(-1)),
+                "right is",
+            ),
             (jobs(elbo_estimate=lambda m, x: elbo_estimate(m, x).mean()), "(B,)"),
             (jobs(elbo_estimate=lambda m, x: elbo_estimate(m.eval(), x)), "eval mode"),
             (
@@ -513,7 +525,8 @@ EXERCISES = {
                 "mean prob",
             ),
             ((draws_as(lambda p, *numbers: torch.tensor(numbers)),), "Return 3 things"),
-            ((draws_as(lambda p, s, e, r: (s, r, e)),), "by hand"),
+            ((draws_as(lambda p, s, e, r: (s, r, e)),), "changed places"),
+            ((draws_as(lambda p, s, e, r: (s, 3 * e, r)),), "by hand"),
         ],
     },
 }

@@ -26,7 +26,7 @@ from vae_helpers.checks.fault_logs import FAULTS, LOGS
 from vae_helpers.checks.fault_logs import four_logs as four_logs  # for the lesson
 from vae_helpers.checks.fault_logs import worked_log as worked_log
 from vae_helpers.checks.usual import kl_each, kl_formulas, then
-from vae_helpers.checks.words import kind_of_result
+from vae_helpers.checks.words import kind_of_result, show
 
 _BOTH = " `to_mu` and `to_logvar` both take what `body` returns."
 _BEFORE = {  # what belongs before a layer whose input does not fit
@@ -1031,7 +1031,8 @@ def _picks(answer: Callable) -> dict:
         return {
             str(k).strip().upper(): str(v).strip().lower() for k, v in given.items()
         }
-    parts([1.0] if given else given)  # has words for None
+    if given is None:
+        parts(given)  # has words for it
     raise Wrong(
         f"Your function returned {type(given).__name__}; needed is a dictionary, "
         '{"A": "...", "B": "...", "C": "...", "D": "..."}.'
@@ -1108,6 +1109,8 @@ class _Jobs(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         if not isinstance(z, Tensor) or z.ndim != 2 or z.shape[1] != self.latent_size:
             got = f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else "no tensor"
+            if isinstance(z, tuple):
+                got = "both results of `model.encode`, mu and logvar"
             raise Wrong(
                 f"`model.decode` got {got}; it takes codes (B, Z), with Z = "
                 "`model.latent_size`."
@@ -1171,7 +1174,17 @@ class _Done:
         return -nats, _kls(None, None, self.q[0], 2 * self.q[1].log())
 
     def __str__(self) -> str:
-        return f"the first value returned is {self.given.flatten()[0]:.4g}"
+        """The first picture, with what was returned and what is right."""
+        likelihood, kl = self.elbo()
+        pictures = len(self.wanted) > 1
+        right = self.logits.sigmoid() if pictures else likelihood - kl
+        told = f"the decoded code {show(self.z[0])}, the logits {show(self.logits[0])}"
+        if not pictures:
+            told = f"x = {show(self.x[0])}, {told}, a KL of {kl[0]:.4g}"
+        return (
+            f"of the first picture {told}; you return {show(self.given[0])}, and right is "
+            f"{show(right[0])}"
+        )
 
 
 def _standard(codes: Tensor) -> bool:
@@ -1502,9 +1515,18 @@ ELBO = Symptoms(
             "each.", lambda likelihood, kl: likelihood - kl.mean(),
         ),
         _of_terms(
-            "Log-likelihood minus KL, but each is a mean over the batch before they meet, or "
-            "the result has one axis too many: needed is shape (B,).",
+            "The result has one axis too many, shape (B, 1). Needed is (B,).",
             lambda likelihood, kl: (likelihood - kl)[:, None],
+        ),
+        _of_terms(
+            "The KL is a mean over the latents: a hidden beta. Sum over them.",
+            lambda likelihood, kl: likelihood - kl / _Jobs.latent_size,
+        ),
+        Symptom(
+            "The sigmoid is applied twice: the log-likelihood takes logits and has one inside.",
+            lambda s: s.says(-_nats(s.x, s.logits.sigmoid(), None, None) - s.elbo()[1]),
+            lambda model, x: -_nats(x, model(x)[0].sigmoid(), None, None)
+            - _kls(None, None, *model.encode(x)),
         ),
         Symptom(
             "You leave the model in eval mode (or in another one than it was in). Leave the "
@@ -1533,10 +1555,10 @@ def _named(p: Tensor) -> Tensor:
     return p.argmax(1).bincount(minlength=p.shape[1]) / len(p)
 
 
-def _draws(p: Tensor) -> tuple[float, float, float]:
-    share = _sure(p).mean()
-    error = (share * (1 - share) / len(p)).sqrt()
-    return share.item(), error.item(), _named(p).min().item()
+def _draws(probabilities: Tensor) -> tuple[float, float, float]:
+    share = _sure(probabilities).mean()
+    error = (share * (1 - share) / len(probabilities)).sqrt()
+    return share.item(), error.item(), _named(probabilities).min().item()
 
 
 def _draws_with(share=None, error=None, rarest=None) -> Callable:
@@ -1602,6 +1624,27 @@ measure_draws = declare(
                     (p > 0.9).float().mean() * (1 - (p > 0.9).float().mean()) / len(p)
                 ) ** 0.5,
             ),
+            "`sure` counts entries, not pictures, though the error is that of pictures: take "
+            "the largest probability of each row.": _draws_with(
+                share=lambda p: (p > 0.9).float().mean()
+            ),
+            "`sure` looks at columns, axis 0. A picture is a row: take the largest "
+            "probability along axis 1.": _draws_with(
+                share=lambda p: (p.amax(0) > 0.9).float().mean(),
+                error=lambda p, s: (
+                    (t := (p.amax(0) > 0.9).float().mean()) * (1 - t) / len(p)
+                ) ** 0.5,
+            ),
+            "The order is sure, error, rarest: the last two have changed places.":
+                then(_draws, lambda r: (r[0], r[2], r[1])),
+            "The order is sure, error, rarest: the first two have changed places.":
+                then(_draws, lambda r: (r[1], r[0], r[2])),
+            "Brackets are missing under the root: `s * 1 - s / n` is not `s * (1 - s) / n`.":
+                _draws_with(error=lambda p, s: (s * 1 - s / len(p)).abs() ** 0.5),
+            "This is twice the sampling error, or 1.96 times it, as in an interval. Return the "
+            "error itself.": _draws_with(
+                error=lambda p, s: 1.96 * (s * (1 - s) / len(p)) ** 0.5
+            ),
             "`sure` is the number of sure pictures. Divide by the number of all.":
                 _draws_with(share=lambda p: _sure(p).sum()),
             "`sure` is the share of the pictures that are not sure.":
@@ -1659,6 +1702,10 @@ measure_draws = declare(
                     / max(1, int(_sure(p).sum()))
                 )
             ),
+            "`rarest` counts the sure pictures alone, of all. Every picture names a class.":
+                _draws_with(rarest=lambda p: (
+                    p[_sure(p) > 0].argmax(1).bincount(minlength=p.shape[1]).min() / len(p)
+                )),
             "`rarest` is the number of the class. Needed is its share.": _draws_with(
                 rarest=lambda p: _named(p).argmin()
             ),
