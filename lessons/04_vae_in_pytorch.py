@@ -1718,10 +1718,20 @@ print("the restored model gives the same pictures")
 # %% [markdown]
 # ## Questions that come up
 #
-# Answered before: *Why exp(0.5\*logvar)?* and *Is one z per image enough?* in
-# [lesson 02](02_reparameterization.ipynb#Questions-that-come-up), *Sum or mean?* and *May the
-# loss be negative?* in [lesson 03](03_elbo.ipynb#Questions-that-come-up).
+# *Why exp(0.5\*logvar)?* and *Is one z per image enough?* are answered in
+# [lesson 02](02_reparameterization.ipynb#Questions-that-come-up).
 #
+# <details><summary>Sum or mean?</summary>
+#
+# Sum over pixels and over latents, mean over the batch: that is the negative ELBO in nats
+# per image. A factor common to both terms would not matter; a factor on one of them is
+# another model.
+# </details>
+# <details><summary>May the loss be negative?</summary>
+#
+# With Bernoulli pixels in [0, 1] never. If it is negative, the pixels were not scaled. With
+# a Gaussian density and a small standard deviation, yes.
+# </details>
 # <details><summary>Should both terms be about equal?</summary>
 #
 # There is no such rule. With grey Bernoulli pixels a large part of the reconstruction term
