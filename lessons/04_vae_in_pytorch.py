@@ -743,8 +743,9 @@ print(f"five estimates: {min(repeats):.2f} to {max(repeats):.2f} nats per image"
 #    code for each image. Higher is better.
 #
 # A picture has the decoder's probabilities of white. You may call
-# `bernoulli_log_likelihood(x, logits)` and `kl_to_standard_normal(mu, logvar)`; both return
-# shape $(B)$.
+# `distributions.bernoulli_log_likelihood(x, logits)` and
+# `distributions.kl_to_standard_normal(mu, logvar)`, the helpers' copies of our two
+# functions; both return shape $(B)$.
 
 
 # %% tags=["exercise"]
@@ -767,7 +768,8 @@ def elbo_estimate(model, x):
     """x (B, C, H, W) -> (B,) nats, higher is better."""
     ### BEGIN SOLUTION
     logits, mu, logvar = model(x)  # decodes a sample
-    return bernoulli_log_likelihood(x, logits) - kl_to_standard_normal(mu, logvar)
+    likelihood = distributions.bernoulli_log_likelihood(x, logits)
+    return likelihood - distributions.kl_to_standard_normal(mu, logvar)
     ### END SOLUTION
 
 
