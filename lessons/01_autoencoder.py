@@ -491,8 +491,8 @@ claims.show(
             ratio - 1
         )
         < 0.01,
-        "At Z = 10 both find the same subspace but for at most one direction: the second "
-        "smallest of the ten cosines is above 0.98.": cosines.sort().values[1] > 0.98,
+        "At Z = 10 both find the same subspace but for at most one direction: the "
+        "second smallest of the ten cosines is above 0.98.": cosines.sort().values[1] > 0.98,
         "No column of its decoder is a principal direction (best match below "
         "0.98).": best.max() < 0.98,
     },
@@ -625,7 +625,8 @@ claims.show(
     "01",
     digits,
     {
-        "At every bottleneck of the list the bent sheet has less error than the flat one.": min(
+        "At every bottleneck of the list the bent sheet has less error than the flat "
+        "one.": min(
             gain.values()
         )
         > 0,

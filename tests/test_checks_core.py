@@ -165,6 +165,9 @@ def test_the_halves_of_an_exercise_say_how_far_one_is():
     assert _says(stub, stub, check=both, status=NOT_ATTEMPTED).startswith("Replace")
     said = _says(lambda x: x + x, stub, check=both, status=NOT_ATTEMPTED)
     assert said == "`twice` is right. Go on with `again`."
+    said = _says(stub, lambda x: x + x, check=both, status=NOT_ATTEMPTED)
+    assert said == "`again` is right. Go on with `twice`."
+    assert _says(stub, lambda x: x, check=both).startswith("The values differ")
 
 
 def _inputs_changed(mu, logvar):

@@ -1,4 +1,4 @@
-"""Variants of lesson 04: another likelihood and weight, another line."""
+"""Variants of lesson 04: another likelihood and weight, another level."""
 
 import math
 import random
@@ -116,48 +116,70 @@ def real_valued_loss(x, mean, mu, logvar):
     )
 
 
-def beyond_the_ends(pick: random.Random) -> Variant:
-    """04.4 with a line that goes on beyond its ends."""
-    before, after = pick.choice([0.25, 0.5, 1.0]), pick.choice([0.75, 1.5, 2.0])
+def another_level(pick: random.Random) -> Variant:
+    """04.5 with another level, and one end of an interval instead of three numbers."""
+    level = pick.choice([0.5, 0.6, 0.7, 0.8])
+    errors = pick.choice([1, 1.5, 2, 2.5])
+    end = pick.choice([-1, 1])
+    word, sign = ("upper", "+") if end > 0 else ("lower", "-")
     task = f"""
-Return `count` codes in equal steps on the straight line through `start` and `end`. Start
-where the line is **{before} times the way from start to end before `start`**, and end where
-it is **{after} times this way beyond `end`**; both are included."""
+A picture is *sure* when its largest probability is above **{level}**. With `s` the share of
+sure pictures, return the **{word} end** of the interval from {errors} sampling errors below
+`s` to {errors} sampling errors above `s`, as a tensor with one number."""
     answer = f'''
-def extrapolate(start, end, count):
-    """start, end (Z,) -> (count, Z) on the line through both."""
+def interval_end(probabilities):
+    """(n, classes), each row adds up to 1 -> the {word} end, a scalar."""
     ### BEGIN SOLUTION
-    t = torch.linspace({-before}, {1 + after}, count).to(start)[:, None]  # (count, 1)
-    return (1 - t) * start + t * end
+    share = (probabilities.amax(1) > {level}).float().mean()
+    error = (share * (1 - share) / len(probabilities)).sqrt()
+    return share {sign} {errors} * error
     ### END SOLUTION'''
 
-    def line(a, b, drop=False):
-        def walk(start, end, count):
-            t = torch.linspace(a, b, count).to(start)[:, None]
-            return (1 - t) * start + t * end
+    def right(p, level=level, errors=errors, end=end, under=1.0):
+        share = (p.amax(1) > level).float().mean()
+        return share + end * errors * (under * share * (1 - share) / len(p)).sqrt()
 
-        return walk
+    def bare(p):
+        return (p.amax(1) > level).float().mean()
 
     wrong = {
-        "This is the line of the lesson, from start to end.": line(0, 1),
-        "The codes before `start` are missing.": line(0, 1 + after),
-        "The codes beyond `end` are missing.": line(-before, 1),
-        "The line ends too early: count from `end`.": line(-before, after),
-        "The line begins after `start`; go back from it.": line(before, 1 + after),
-        "The order is reversed: begin before `start`.": line(1 + after, -before),
-        "The two distances have changed places.": line(-after, 1 + before),
-        "The axes are swapped: one row for each code, shape (count, Z).": lambda s, e, n: (
-            line(-before, 1 + after)(s, e, n).T
+        "The line stands at 0.9, as in the lesson. Read the level in the task.": lambda p: (
+            right(p, level=0.9)
+        ),
+        "This is the share alone, without the sampling error.": bare,
+        "This is the other end of the interval.": lambda p: right(p, end=-end),
+        "This is the sampling error times its factor, without the share.": lambda p: (
+            right(p) - bare(p)
+        ),
+        "The root is missing in the sampling error.": lambda p: (
+            bare(p) + end * errors * bare(p) * (1 - bare(p)) / len(p)
+        ),
+        "The error is not divided by the number of pictures.": lambda p: right(
+            p, under=len(p)
+        ),
+        "The number of classes stands in the place of the number of pictures.": lambda p: (
+            right(p, under=len(p) / p.shape[1])
+        ),
+        "The factor 1 - s is missing in the error.": lambda p: (
+            bare(p) + end * errors * (bare(p) / len(p)).sqrt()
+        ),
+        "You count entries, not pictures: take the largest probability of each row.": (
+            lambda p: (
+                (s := (p > level).float().mean())
+                + end * errors * (s * (1 - s) / len(p)).sqrt()
+            )
+        ),
+        "This is the share of the pictures that are not sure.": lambda p: (
+            1 - right(p, end=-end)
         ),
     }
 
     def cases(draw, at):
-        size = 2 + at % 3
-        return draw(size), draw(size), 5 + at % 4
+        return ((3 * draw(9 + at, 3 + at % 3)).softmax(1),)
 
     return Variant(
-        "extrapolate",
-        "Beyond the ends",
+        "interval_end",
+        "One end of an interval",
         task,
         answer.lstrip(),
         cases,
@@ -166,4 +188,4 @@ def extrapolate(start, end, count):
     )
 
 
-VARIANTS = {"04.2": another_likelihood, "04.4": beyond_the_ends}
+VARIANTS = {"04.2": another_likelihood, "04.5": another_level}

@@ -136,89 +136,107 @@ def kl_as(formula):
     return answer
 
 
-def step_right(model, optimizer, x, loss_fn):
-    model.train()
-    optimizer.zero_grad()
-    loss = loss_fn(model, x)["loss"]
-    loss.backward()
-    optimizer.step()
-    return loss.detach().item()
+def faults(**changes):
+    """An answer to 04.3: the right names, some of them exchanged."""
+    right = {"A": "encoder", "B": "mean code", "C": "sign", "D": "latent mean"}
+    return lambda: right | changes
 
 
-def step_right_after(model, optimizer, x, loss_fn):
-    terms = loss_fn(model, x)
-    terms["loss"].backward()
-    optimizer.step()
-    model.zero_grad(set_to_none=True)
-    return terms["loss"].tolist()
+def faults_in_lists():
+    letters, names = "abcd", ["Encoder", "mean code ", "sign", "latent mean"]
+    return dict(zip(letters, names, strict=True))
 
 
-def step_closure(model, optimizer, x, loss_fn):
-    def closure():
-        optimizer.zero_grad()
-        loss = loss_fn(model, x)["loss"]
-        loss.backward()
-        return loss
-
-    return optimizer.step(closure).item()
+def generate(model, n):
+    with torch.no_grad():
+        codes = torch.randn(n, model.latent_size, device=model.to_mu.weight.device)
+        return torch.sigmoid(model.decode(codes))
 
 
-def step_without_step(model, optimizer, x, loss_fn):
-    optimizer.zero_grad()
-    loss = loss_fn(model, x)["loss"]
-    loss.backward()
-    return loss.item()
+def generate_normal(model, n):
+    prior = Normal(torch.zeros(model.latent_size), 1.0)
+    return model.decode(prior.sample((n,))).sigmoid().detach()
 
 
-def step_as(give):
-    def answer(model, optimizer, x, loss_fn):
-        optimizer.zero_grad()
-        loss = loss_fn(model, x)["loss"]
-        loss.backward()
-        optimizer.step()
-        return give(loss)
+def generate_each(model, n):
+    codes = [torch.randn(1, model.latent_size) for _ in range(n)]
+    return torch.cat([model.decode(code).sigmoid() for code in codes])
+
+
+def reconstruct(model, x):
+    mu, _ = model.encode(x)
+    return torch.sigmoid(model.decode(mu))
+
+
+def elbo_estimate(model, x):
+    logits, mu, logvar = model(x)
+    nats = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+    kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
+    return -nats.flatten(1).sum(1) - kl.sum(1)
+
+
+def elbo_distributions(model, x):
+    mu, logvar = model.encode(x)
+    q, p = Normal(mu, torch.exp(0.5 * logvar)), Normal(0.0, 1.0)
+    z = q.rsample()
+    pixels = Independent(Bernoulli(logits=model.decode(z), validate_args=False), 3)
+    return pixels.log_prob(x) - kl_divergence(q, p).sum(1)
+
+
+def elbo_by_sampling(model, x):
+    mu, logvar = model.encode(x)
+    q, p = Normal(mu, torch.exp(0.5 * logvar)), Normal(0.0, 1.0)
+    z = q.sample()
+    pixels = Independent(Bernoulli(logits=model.decode(z), validate_args=False), 3)
+    return pixels.log_prob(x) + (p.log_prob(z) - q.log_prob(z)).sum(1)
+
+
+def jobs(generate=generate, reconstruct=reconstruct, elbo_estimate=elbo_estimate):
+    """An answer to 04.4 with some of its functions exchanged."""
+    return generate, reconstruct, elbo_estimate
+
+
+def elbo_of(code):
+    """An estimate that decodes another code."""
+
+    def answer(model, x):
+        mu, logvar = model.encode(x)
+        logits = model.decode(code(mu, logvar))
+        nats = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+        kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
+        return -(nats.flatten(1).sum(1) + kl.sum(1))
 
     return answer
 
 
-def step_on(choose):
-    return lambda model, optimizer, x, loss_fn: step_right(
-        model, optimizer, x, lambda *a: {"loss": choose(loss_fn(*a))}
-    )
+def picture_of(code):
+    return lambda model, x: model.decode(code(*model.encode(x))).sigmoid()
 
 
-def step_twice(model, optimizer, x, loss_fn):
-    value = step_right(model, optimizer, x, loss_fn)
-    optimizer.step()
-    return value
+def draws_loop(p):
+    sure = sum(1 for row in p.tolist() if max(row) > 0.9) / len(p)
+    names = [row.index(max(row)) for row in p.tolist()]
+    shares = [names.count(c) / len(p) for c in range(p.shape[1])]
+    return sure, (sure * (1 - sure) / len(p)) ** 0.5, min(shares)
 
 
-def step_by_hand(model, optimizer, x, loss_fn):
-    loss = loss_fn(model, x)["loss"]
-    weights, rate = list(model.parameters()), optimizer.param_groups[0]["lr"]
-    with torch.no_grad():
-        for p, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
-            p.sub_(slope, alpha=rate)
-    return loss.item()
+def draws_torch(p):
+    largest, names = p.max(dim=1)
+    sure = (largest > 0.9).double().mean()
+    rarest = F.one_hot(names, p.shape[1]).double().mean(0).min()
+    error = torch.sqrt(sure * (1 - sure) / p.shape[0])
+    return sure.item(), error.item(), rarest.item()
 
 
-def step_evaluates(model, optimizer, x, loss_fn):
-    value = step_right(model, optimizer, x, loss_fn)
-    model.eval()
-    return value
+def draws_population(p):
+    sure = (p.max(1).values > 0.9).double()
+    names = torch.bincount(p.argmax(1), minlength=p.shape[1])
+    error = sure.std(unbiased=False) / len(p) ** 0.5
+    return sure.mean().item(), error.item(), (names.min() / len(p)).item()
 
 
-def line_loop(a, b, n):
-    return torch.stack([a + (b - a) * i / (n - 1) for i in range(n)])
-
-
-def line_lerp(a, b, n):
-    weight = torch.linspace(0, 1, n).unsqueeze(1)
-    return torch.lerp(a.expand(n, -1), b.expand(n, -1), weight)
-
-
-def line_numpy(a, b, n):
-    return torch.from_numpy(np.linspace(a.numpy(), b.numpy(), n))
+def draws_as(change):
+    return lambda p: change(p, *draws_loop(p))
 
 
 EXERCISES = {
@@ -248,6 +266,22 @@ EXERCISES = {
                 "far from 0",
             ),
             ((encode_cut, decode, forward), "`body` gets no gradient"),
+            (
+                (
+                    lambda x, b, m, v: (h := b(x.flatten(1)), v(m(h)))[::-1],
+                    decode,
+                    forward,
+                ),
+                "both take what `body` returns",
+            ),
+            (
+                (lambda x, b, m, v: encode(x.view(-1, 784), b, m, v), decode, forward),
+                "numbers of MNIST",
+            ),
+            (
+                (encode, lambda z, d, s: d(z).view(-1, 1, 28, 28), forward),
+                "numbers of MNIST",
+            ),
             ((encode_dropout, decode, forward), "in every call"),
             ((encode, lambda z, d, s: d(z), forward), "flat images"),
             (
@@ -293,7 +327,44 @@ EXERCISES = {
                 ),
                 "none of the usual ways",
             ),
-            ((with_logarithms,), "a decoder that is sure"),
+            ((with_logarithms,), "NaN for one that is sure"),
+            (
+                (
+                    reconstruction_as(
+                        lambda r, x, y: (
+                            F.binary_cross_entropy(y.sigmoid(), x, reduction="sum")
+                            / len(x)
+                        )
+                    ),
+                ),
+                "says 100",
+            ),
+            (
+                (
+                    lambda x, logits, mu, lv: bce_function(
+                        x.view(-1, 784), logits.view(-1, 784), mu, lv
+                    ),
+                ),
+                "numbers of MNIST",
+            ),
+            (
+                (
+                    lambda x, y, mu, lv: (
+                        bce_function(x, y, mu, lv)[0],
+                        0.5 * (mu**2 + lv.exp() - 1 - lv).sum(0),
+                    ),
+                ),
+                "summed over the batch, axis 0",
+            ),
+            (
+                (
+                    lambda x, y, mu, lv: (
+                        bce_function(x, y, mu, lv)[0],
+                        0.5 * (mu**2 + lv.exp() - 1 - lv).sum(0).mean(),
+                    ),
+                ),
+                "axes are exchanged",
+            ),
             ((clamped,), "a decoder that is sure"),
             ((squeezed,), "one image"),
             ((kl_as(lambda m, v: m**2 + v.exp() - 1 - v),), "factor one half"),
@@ -319,37 +390,143 @@ EXERCISES = {
         ],
     },
     "04.3": {
-        "check": check.training_step,
-        "right": [(step_right,), (step_right_after,), (step_closure,)],
+        "check": check.which_fault,
+        "right": [(faults(),), (faults_in_lists,)],
         "wrong": [
-            ((step_without_step,), "weights do not move"),
-            ((step_as(lambda loss: loss),), "returned a tensor"),
-            ((step_as(lambda loss: loss.detach().numpy()),), "a NumPy value"),
-            ((step_as(lambda loss: f"{loss:.3f}"),), "returned text"),
-            ((step_as(lambda loss: None),), "returned None"),
-            ((step_on(lambda terms: terms["kl"]),), "Only the KL"),
-            ((step_twice,), "move twice"),
-            ((step_by_hand,), "by hand"),
-            ((step_evaluates,), "in eval mode"),
+            ((faults(A="two sigmoids"),), "Log A is not `two sigmoids`"),
+            ((faults(A="pixel mean"),), "below 1"),
+            ((faults(B="latent mean", D="mean code"),), "sigma is the same"),
+            ((faults(C="encoder"),), "not the sum of the two columns"),
+            ((faults(D="sign"),), "would grow without end"),
+            ((faults(D="KL over latents"),), "names are those of the table"),
+            ((lambda: {"A": "encoder", "B": "sign"},), "four keys"),
+            ((lambda: {v: k for k, v in faults()().items()},), "other way round"),
+            ((lambda: ["encoder", "mean code", "sign", "latent mean"],), "dictionary"),
+            ((lambda: None,), "returned None"),
         ],
     },
     "04.4": {
-        "check": check.interpolate,
+        "check": check.right_code,
         "right": [
-            (line_loop,),
-            (line_lerp,),
-            (line_numpy,),
-            (lambda a, b, n: line_loop(a, b, n).detach(),),
+            jobs(),
+            jobs(generate_normal, reconstruct, elbo_distributions),
+            jobs(generate_each, picture_of(lambda mu, lv: mu), elbo_by_sampling),
         ],
         "wrong": [
-            ((lambda a, b, n: line_loop(a, b, n + 1)[:-1],), "not `end`"),
-            ((lambda a, b, n: line_loop(a, b, n + 2)[1:-1],), "Neither end"),
-            ((lambda a, b, n: line_loop(b, a, n),), "backwards"),
-            ((lambda a, b, n: torch.stack(list(line_lerp(a, b, n)), 1),), "Rows and"),
-            ((lambda a, b, n: line_loop(a, b, n) - a,), "add `start`"),
-            ((lambda a, b, n: line_loop(a, b, n).squeeze(),), "one dimension"),
-            ((lambda a, b, n: list(line_loop(a, b, n)),), "torch.stack"),
-            ((lambda a, b, n: line_loop(a, b, n).clamp(-3, 3),), "hand"),
+            (jobs(elbo_estimate=elbo_of(lambda mu, lv: mu)), "decodes the mean"),
+            (
+                jobs(
+                    elbo_estimate=lambda m, x: elbo_of(lambda mu, lv: mu)(m.eval(), x)
+                ),
+                "decodes the mean",
+            ),
+            (jobs(elbo_estimate=elbo_of(lambda mu, lv: torch.randn_like(mu))), "prior"),
+            (
+                jobs(
+                    elbo_estimate=elbo_of(
+                        lambda mu, lv: mu + lv.exp() * torch.randn_like(mu)
+                    )
+                ),
+                "no sample of q",
+            ),
+            (
+                jobs(
+                    elbo_estimate=elbo_of(
+                        lambda mu, lv: mu + torch.exp(lv / 2) * torch.randn(mu.shape[1])
+                    )
+                ),
+                "no sample of q",
+            ),
+            (jobs(elbo_estimate=lambda m, x: -elbo_estimate(m, x)), "a loss"),
+            (
+                jobs(elbo_estimate=lambda m, x: elbo_estimate(m, x) + 1),
+                "right is",
+            ),
+            (
+                jobs(reconstruct=lambda m, x: m.decode(m.encode(x)).sigmoid()),
+                "both results",
+            ),
+            (
+                jobs(reconstruct=lambda m, x: m.decode(m.encode(x)[0]).softmax(-1)),
+                "right is",
+            ),
+            (jobs(elbo_estimate=lambda m, x: elbo_estimate(m, x).mean()), "(B,)"),
+            (jobs(elbo_estimate=lambda m, x: elbo_estimate(m.eval(), x)), "eval mode"),
+            (
+                jobs(
+                    reconstruct=picture_of(
+                        lambda mu, lv: mu + torch.exp(0.5 * lv) * torch.randn_like(mu)
+                    )
+                ),
+                "decodes a sample",
+            ),
+            (jobs(reconstruct=lambda m, x: m(x)[0].sigmoid()), "decodes a sample"),
+            (
+                jobs(reconstruct=picture_of(lambda mu, lv: torch.randn_like(mu))),
+                "prior",
+            ),
+            (jobs(reconstruct=lambda m, x: m.decode(m.encode(x)[0])), "return logits"),
+            (jobs(reconstruct=lambda m, x: m.reconstruct(x)), "does the job"),
+            (
+                jobs(
+                    generate=lambda m, n: m.decode(
+                        torch.rand(n, m.latent_size)
+                    ).sigmoid()
+                ),
+                "`torch.rand`",
+            ),
+            (
+                jobs(
+                    generate=lambda m, n: (
+                        m.decode(torch.randn(1, m.latent_size))
+                        .sigmoid()
+                        .repeat(n, 1, 1, 1)
+                    )
+                ),
+                "another number of codes",
+            ),
+            (jobs(generate=lambda m, n: generate(m, n).bernoulli()), "all 0 or 1"),
+            (jobs(generate=lambda m, n: generate(m, n).squeeze()), "shape"),
+            (jobs(generate=lambda m, n: m.decode(torch.randn(n)).sigmoid()), "(B, Z)"),
+        ],
+    },
+    "04.5": {
+        "check": check.measure_draws,
+        "right": [(draws_loop,), (draws_torch,), (draws_population,)],
+        "wrong": [
+            ((draws_as(lambda p, s, e, r: (s, e**2, r)),), "root is missing"),
+            ((draws_as(lambda p, s, e, r: (s, e * len(p) ** 0.5, r)),), "not divided"),
+            ((draws_as(lambda p, s, e, r: (s, (s / len(p)) ** 0.5, r)),), "1 - s"),
+            (
+                (
+                    draws_as(
+                        lambda p, s, e, r: (s, e * (len(p) / (len(p) - 1)) ** 0.5, r)
+                    ),
+                ),
+                "divides by n - 1",
+            ),
+            ((draws_as(lambda p, s, e, r: (s * len(p), e, r)),), "number of sure"),
+            ((draws_as(lambda p, s, e, r: (1 - s, e, r)),), "not sure"),
+            (
+                (
+                    draws_as(
+                        lambda p, s, e, r: (
+                            s,
+                            e,
+                            p.argmax(1).unique(return_counts=True)[1].min().item()
+                            / len(p),
+                        )
+                    ),
+                ),
+                "must then be 0",
+            ),
+            (
+                (draws_as(lambda p, s, e, r: (s, e, p.mean(0).min().item())),),
+                "mean prob",
+            ),
+            ((draws_as(lambda p, *numbers: torch.tensor(numbers)),), "Return 3 things"),
+            ((draws_as(lambda p, s, e, r: (s, r, e)),), "changed places"),
+            ((draws_as(lambda p, s, e, r: (s, 3 * e, r)),), "by hand"),
         ],
     },
 }

@@ -347,13 +347,16 @@ class Check:
             if name and (words := guard.newer_cell_that_fails(name)):
                 return WRONG, words
         done: list[str] = []
+        missing: dict[str, str] = {}  # name of a part -> what its stub says
         try:
             with guard.clean_state(self.dtype), guard.few_lines(), guard.time_limit():
                 for part in self.parts:
-                    part.run(answers[part.answer])
-                    done.append(part.name)
-        except Stub as stub:
-            return NOT_ATTEMPTED, self._not_attempted(str(stub), done)
+                    try:
+                        part.run(answers[part.answer])
+                    except Stub as stub:
+                        missing[part.name] = str(stub)
+                    else:
+                        done.append(part.name)
         except Wrong as diagnosis:
             return WRONG, str(diagnosis)
         except guard.TimeIsUp:
@@ -363,15 +366,20 @@ class Check:
             )
         except (Exception, SystemExit) as error:
             return WRONG, str(Crash(error))
+        if missing:
+            return NOT_ATTEMPTED, _not_attempted(missing, done)
         return RIGHT, self.tried
 
-    def _not_attempted(self, said: str, done: list[str]) -> str:
-        if not done or not done[0]:
-            text = "Replace the line that raises NotImplementedError by your code."
-            return said or text
-        right = " and ".join(f"`{name}`" for name in done)
-        verb = "is" if len(done) == 1 else "are"
-        return f"{right} {verb} right. Go on with `{self.parts[len(done)].name}`."
+
+def _not_attempted(missing: Mapping[str, str], done: Sequence[str]) -> str:
+    """Words for stubs: which functions are right already, and which one comes next."""
+    following, said = next(iter(missing.items()))
+    if not done or not done[0]:
+        text = "Replace the line that raises NotImplementedError by your code."
+        return said or text
+    right = " and ".join(f"`{name}`" for name in done)
+    verb = "is" if len(done) == 1 else "are"
+    return f"{right} {verb} right. Go on with `{following}`."
 
 
 def declare(

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,8 +22,36 @@ from vae_helpers.checks.core import (
     parts,
 )
 from vae_helpers.checks.evaluate import Crash, Stub
+from vae_helpers.checks.fault_logs import FAULTS, LOGS
+from vae_helpers.checks.fault_logs import four_logs as four_logs  # for the lesson
+from vae_helpers.checks.fault_logs import worked_log as worked_log
 from vae_helpers.checks.usual import kl_each, kl_formulas, then
-from vae_helpers.checks.words import kind_of_result
+from vae_helpers.checks.words import kind_of_result, show
+
+_BOTH = " `to_mu` and `to_logvar` both take what `body` returns."
+_BEFORE = {  # what belongs before a layer whose input does not fit
+    "body": " Flatten images to (B, D) first.",
+    "to_mu": _BOTH,
+    "to_logvar": _BOTH,
+}
+
+
+def _sizes_of_mnist(answer: Callable) -> Callable:
+    """The answer; a shape with the numbers of MNIST in it gets its own words."""
+
+    def run(*arguments):
+        try:
+            return answer(*arguments)
+        except RuntimeError as error:
+            if re.search(r"\b(784|28)\b.* is invalid for input", str(error)):
+                raise Wrong(
+                    "The numbers of MNIST, 784 or 28, stand in your code, and the check "
+                    "uses images of other sizes. Take the sizes from what you are given: "
+                    "`x.flatten(1)`, or `unflatten` with the image shape."
+                ) from error
+            raise
+
+    return run
 
 
 class _Layer(nn.Module):
@@ -35,10 +64,9 @@ class _Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         width = self.weight.shape[1]
         if x.ndim != 2 or x.shape[1] != width:
-            flat = " Flatten images to (B, D) first." if self.name == "body" else ""
             raise ValueError(
                 f"`{self.name}` got a tensor of shape {tuple(x.shape)}; it takes "
-                f"(B, {width}).{flat}"
+                f"(B, {width}).{_BEFORE.get(self.name, '')}"
             )
         h = x @ self.weight.T
         return h.relu() if self.name == "body" else h
@@ -67,7 +95,9 @@ def _encode(x, body, to_mu, to_logvar):
 def _encoder(answer: Callable) -> Callable:
     def run(x, body, to_mu, to_logvar):
         layers = dict(body=body, to_mu=to_mu, to_logvar=to_logvar)
-        return answer(x, *[_Layer(weight, name) for name, weight in layers.items()])
+        return _sizes_of_mnist(answer)(
+            x, *[_Layer(weight, name) for name, weight in layers.items()]
+        )
 
     return run
 
@@ -161,7 +191,7 @@ def _decode(z, decoder, image_shape):
 
 
 def _decoder(answer: Callable) -> Callable:
-    return lambda z, decoder, image_shape: answer(
+    return lambda z, decoder, image_shape: _sizes_of_mnist(answer)(
         z, _Layer(decoder, "decoder"), image_shape
     )
 
@@ -173,7 +203,7 @@ def _code(b, z, *shape, size=1.0) -> tuple:
 
 # fmt: off
 DECODE = Part(
-    name="decode",
+    name="to_logits",
     answer=1,
     right=_decode,
     adapt=_decoder,
@@ -203,17 +233,17 @@ DECODE = Part(
         "codes of 0": (torch.zeros(3, 2), torch.randn(6, 2), (1, 3, 2)),
     },
     wrong={
-        "`decode` applies a sigmoid. Return logits: the loss has the sigmoid inside, and "
+        "`to_logits` applies a sigmoid. Return logits: the loss has the sigmoid inside, and "
         "two of them squeeze every probability towards a half.": then(
             _decode, torch.sigmoid
         ),
-        "`decode` applies a ReLU. Logits may be negative: dark pixels need that.":
+        "`to_logits` applies a ReLU. Logits may be negative: dark pixels need that.":
             then(_decode, torch.relu),
-        "`decode` applies a tanh. Logits may be any real number: leave it out.":
+        "`to_logits` applies a tanh. Logits may be any real number: leave it out.":
             then(_decode, torch.tanh),
-        "`decode` returns flat images (B, D). Give them the image shape again.":
+        "`to_logits` returns flat images (B, D). Give them the image shape again.":
             lambda z, decoder, shape: decoder(z),
-        "`decode` returns black and white pixels. Return the logits, not a picture.":
+        "`to_logits` returns black and white pixels. Return the logits, not a picture.":
             then(_decode, lambda r: (r > 0).float()),
         "Height and width of the image are swapped. Fill the image shape (C, H, W) as it "
         "is, row by row.": lambda z, decoder, s: (
@@ -223,7 +253,7 @@ DECODE = Part(
         "shape (C, H, W) as it is.": lambda z, decoder, s: (
             decoder(z).unflatten(1, (s[1], s[2], s[0])).movedim(3, 1)
         ),
-        "No gradient passes through `decode`: something is detached or inside no_grad.":
+        "No gradient passes through `to_logits`: something is detached or inside no_grad.":
             then(_decode, torch.detach),
     },
 )
@@ -737,6 +767,17 @@ def _bce(logits: Tensor, x: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none")
 
 
+def _with_logarithms(logits: Tensor, x: Tensor) -> Tensor:
+    """The formula as it stands on paper: NaN where a sigmoid rounds to 0 or 1."""
+    p = logits.sigmoid()
+    return -(x * p.log() + (1 - x) * (1 - p).log())
+
+
+def _of_probabilities(logits: Tensor, x: Tensor) -> Tensor:
+    """PyTorch's function of probabilities: no pixel costs more than 100 nats."""
+    return F.binary_cross_entropy(logits.sigmoid(), x, reduction="none")
+
+
 def _batch(b, c, h, w, z) -> tuple:
     x = torch.rand(b, c, h, w)
     logits = 4 * torch.rand(b, c, h, w) - 2
@@ -788,6 +829,9 @@ def _edges() -> dict[str, tuple]:
         "a decoder that is sure, logits of 200 (is something clamped?)": _special(
             logits=200.0
         ),
+        "a decoder that is sure, logits of -200 (is something clamped?)": _special(
+            logits=-200.0
+        ),
         "logits near 0, about one bit for each pixel": _special(logits=1e-3),
         "wide codes, logvar = 3 (is something clamped?)": _special(logvar=3.0),
         "very wide codes, logvar = 12 (is something clamped?)": _special(logvar=12.0),
@@ -805,7 +849,7 @@ def _edges() -> dict[str, tuple]:
 
 
 def _two_things(answer: Callable) -> None:
-    given = call(answer, _first_batch())
+    given = call(_sizes_of_mnist(answer), _first_batch())
     wanted = torch.zeros(()), torch.zeros(())
     if said := kind_of_result(given, wanted, ("reconstruction", "kl"), False):
         raise Wrong(said)
@@ -820,7 +864,9 @@ def _term(place: int, wrong: dict, gradients: tuple[str, ...]) -> Part:
         )
 
     def adapt(answer: Callable) -> Callable:
-        return lambda x, logits, mu, logvar: answer(x, logits, mu, logvar)[place]
+        return lambda x, logits, mu, logvar: _sizes_of_mnist(answer)(
+            x, logits, mu, logvar
+        )[place]
 
     sizes = [(3, 2, 3, 4, 5), (4, 1, 3, 2, 6), (5, 3, 2, 4, 2), (2, 2, 5, 3, 7)]
     sizes += [(6, 1, 4, 5, 3), (65, 1, 2, 3, 2), (3, 1, 28, 28, 20)]
@@ -885,6 +931,20 @@ vae_terms = declare(
                 _pixels(lambda x, logits: (logits.sigmoid() - x).abs()),
             "These are bits, logarithms to base 2. Needed are nats, natural logarithms.":
                 lambda *a: _reconstruction(*a) / math.log(2),
+            "Right for decoders in doubt, but NaN for one that is sure: at logits of 30 or "
+            "200 the sigmoid rounds to 1, and then a logarithm of 0 is taken. The function "
+            "with logits, of Hint 1, never takes it.": _pixels(
+                lambda x, logits: _with_logarithms(logits, x)
+            ),
+            "Right for decoders in doubt, but wrong for one that is sure: at logits of 200 a "
+            "wrong pixel costs 200 nats, and `F.binary_cross_entropy` of a probability says "
+            "100, without a gradient. Give the logits to the function with logits.": _pixels(
+                lambda x, logits: _of_probabilities(logits, x)
+            ),
+            "The axes are exchanged: you sum over the batch (axis 0) and take the mean over "
+            "pixels. Sum over axis 1, then take the mean.": lambda x, logits, *_: (
+                _bce(logits, x).flatten(1).sum(0).mean()
+            ),
             "The first result is the KL. Needed is the reconstruction term, then the KL.": _kl,
             "The first result is the sum of both terms. Return them apart.":
                 lambda *a: _reconstruction(*a) + _kl(*a),
@@ -901,6 +961,14 @@ vae_terms = declare(
             "The KL has one number for each image. Take the mean over the batch.": _kls,
             "The KL has one number for each latent dimension. Sum over them, too.":
                 lambda x, logits, mu, lv: kl_each(mu, lv).mean(0),
+            "The KL is summed over the batch, axis 0, and keeps one number for each latent "
+            "dimension. Sum over axis 1, then take the mean.": lambda x, logits, mu, lv: (
+                kl_each(mu, lv).sum(0)
+            ),
+            "The axes are exchanged: you sum the KL over the batch (axis 0) and take the "
+            "mean over latent dimensions. Sum over axis 1, then take the mean.": (
+                lambda x, logits, mu, lv: kl_each(mu, lv).sum(0).mean()
+            ),
             "The KL is negative: its sign is flipped. It is never below 0.": lambda *a: (
                 -_kl(*a)
             ),
@@ -929,301 +997,720 @@ vae_terms = declare(
     ),
 )
 # fmt: on
-STEP_BEFORE = (
-    "The weights change between the forward and `backward()`, so the gradient cannot be "
-    "computed any more. First `loss.backward()`, then `optimizer.step()`."
-)
-OPTIMIZERS = {
-    "SGD": lambda p: torch.optim.SGD(p, lr=0.05),
-    "SGD with momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
-    "Adam": lambda p: torch.optim.Adam(p, lr=0.05),
+
+
+WOULD = {  # a fault -> what its log would show
+    "sign": "A KL that is subtracted is a reward: it would grow without end, and the "
+    "-ELBO would fall below 0",
+    "encoder": "An encoder that never moves keeps its first KL and its first sigma to the "
+    "end",
+    "mean code": "Without noise in the code nothing makes sigma small: it would stay at "
+    "1, and so little KL could tell the rows apart",
+    "latent mean": "A KL that costs a quarter makes long messages cheap: sigma would end "
+    "below that of the healthy run",
+    "pixel mean": "A mean over pixels is the price of one pixel: the reconstruction would "
+    "stand below 1 from the first line on",
+    "two sigmoids": "Between 0.5 and 0.73, where two sigmoids end, a black pixel costs "
+    "log 2 or more: the reconstruction would not fall below 40",
+}
+SHOWS = {  # a log -> what stands in it
+    "A": "the KL and sigma do not move, and the reconstruction ends at the price of the "
+    "average image",
+    "B": "sigma is the same from the first line to the last, while the KL ends far below "
+    "log 8",
+    "C": "the KL grows from line to line, and the -ELBO is not the sum of the two columns "
+    "before it",
+    "D": "sigma ends lower than in every other log, and the -ELBO below 22.9",
 }
 
 
-def _steps(answer: Callable) -> Callable:
-    """A few calls on one small model: losses, weights, calls of loss_fn."""
-
-    def run(weight, batches, optimizer, other_terms):
-        layer = nn.Linear(weight.shape[1], weight.shape[0])
-        layer.weight = parameter = nn.Parameter(weight.detach().clone())
-        layer.bias = bias = nn.Parameter(torch.zeros(len(weight)))
-        model = nn.Sequential(layer, nn.Dropout(0.2))
-        chosen = OPTIMIZERS[optimizer]([parameter, bias])
-        calls = 0
-
-        def loss_fn(model, x):
-            nonlocal calls
-            calls += 1
-            far = model(x) + 0.1 * torch.randn(len(x), len(weight)) - 1
-            terms = {
-                "reconstruction": (far**2).sum(1).mean(),
-                "kl": layer.weight.square().sum(),
-            }
-            loss = {"loss": terms["reconstruction"] + 0.5 * terms["kl"]}
-            return loss | terms if other_terms else loss
-
-        try:
-            losses = [answer(model, chosen, x, loss_fn) for x in batches]
-        except RuntimeError as error:
-            if "modified by an inplace operation" in str(error):
-                raise Wrong(STEP_BEFORE) from error
-            raise
-        if words := kind_of_result(losses[0], 1.0, (), True):
-            raise Wrong(words)
-        if not model.training:
-            raise Wrong(
-                "Your function leaves the model in eval mode: dropout and batch norm would not "
-                "train. Leave the mode to the caller."
-            )
-        return losses, parameter.detach(), bias.detach(), calls
-
-    return run
+def _picks(answer: Callable) -> dict:
+    """What an answer says, in the form {"A": "sign", ...}."""
+    given = call(answer, ())
+    if isinstance(given, dict):
+        return {
+            str(k).strip().upper(): str(v).strip().lower() for k, v in given.items()
+        }
+    if given is None:
+        parts(given)  # has words for it
+    raise Wrong(
+        f"Your function returned {type(given).__name__}; needed is a dictionary, "
+        '{"A": "...", "B": "...", "C": "...", "D": "..."}.'
+    )
 
 
-def _step(model, optimizer, x, loss_fn):
-    return _minimise(lambda terms: terms["loss"])(model, optimizer, x, loss_fn)
+def _told(change: dict) -> Callable:
+    return lambda: LOGS | change
 
 
-def _minimise(choose: Callable, prepare: Callable = lambda model: None) -> Callable:
-    def step(model, optimizer, x, loss_fn):
-        loss = choose(loss_fn(model, x))
-        optimizer.zero_grad()
-        loss.backward()
-        prepare(model)
-        optimizer.step()
-        return loss.item()
-
-    return step
-
-
-def _no_zero(model, optimizer, x, loss_fn):
-    loss = loss_fn(model, x)["loss"]
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-def _zero_one(model, optimizer, x, loss_fn):
-    loss = loss_fn(model, x)["loss"]
-    next(model.parameters()).grad = None
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-def _frozen(model, optimizer, x, loss_fn):
-    return loss_fn(model, x)["loss"].item()
-
-
-def _step_before(model, optimizer, x, loss_fn):
-    loss = loss_fn(model, x)["loss"]
-    optimizer.step()
-    optimizer.zero_grad()
-    loss.backward()
-    return loss.item()
-
-
-def _two_steps(model, optimizer, x, loss_fn):
-    loss = _step(model, optimizer, x, loss_fn)
-    optimizer.step()
-    return loss
-
-
-def _loss_after(model, optimizer, x, loss_fn):
-    _step(model, optimizer, x, loss_fn)
-    return loss_fn(model, x)["loss"].item()
-
-
-def _loss_before(model, optimizer, x, loss_fn):
-    loss = loss_fn(model, x)["loss"].item()
-    _step(model, optimizer, x, loss_fn)
-    return loss
-
-
-def _wasted_call(model, optimizer, x, loss_fn):
-    loss_fn(model, x)
-    return _step(model, optimizer, x, loss_fn)
-
-
-def _ascent(model, optimizer, x, loss_fn):
-    return -_minimise(lambda terms: -terms["loss"])(model, optimizer, x, loss_fn)
-
-
-def _by_hand(model, optimizer, x, loss_fn):
-    optimizer.zero_grad()
-    loss = loss_fn(model, x)["loss"]
-    loss.backward()
-    for p in model.parameters():
-        p.data -= optimizer.param_groups[0]["lr"] * p.grad
-    return loss.item()
-
-
-def _new_optimizer(model, optimizer, x, loss_fn):
-    settings = {
-        k: v for k, v in optimizer.param_groups[0].items() if k in ("lr", "momentum")
-    }
-    return _step(model, type(optimizer)(model.parameters(), **settings), x, loss_fn)
-
-
-def _training(b, inputs, outputs, optimizer, steps=3, other_terms=True) -> tuple:
-    weight, batches = torch.randn(outputs, inputs), torch.randn(steps, b, inputs)
-    return weight, batches, optimizer, other_terms
+def _other_fault(letter: str, fault: str) -> Symptom:
+    return Symptom(
+        f"Log {letter} is not `{fault}`. {WOULD[fault]}. Look at log {letter}: "
+        f"{SHOWS[letter]}.",
+        lambda picks: picks[letter] == fault,
+        _told({letter: fault}),
+    )
 
 
 # fmt: off
-training_step = declare(
-    "04.3 training_step",
-    "three steps on each of a dozen small models, with noise, by three optimisers: losses "
-    "and weights.",
-    Part(
-        right=_step,
-        adapt=_steps,
-        results=("losses", "weights", "biases", "calls of loss_fn"),
-        cases=lambda: [
-            (torch.tensor([[1.0, 2.0]]), torch.ones(2, 1, 2), "SGD", True),
+which_fault = declare(
+    "04.3 which_fault",
+    "all four logs. You read a run by its numbers.",
+    Symptoms(
+        right=lambda: dict(LOGS),
+        measure=_picks,
+        fine=lambda picks: picks == LOGS,
+        table=[
+            Symptom(
+                'The keys are the letters of the logs, the values the names of the faults: '
+                '{"A": "...", ...}. You have it the other way round.',
+                lambda picks: {value.upper() for value in picks.values()} == set(LOGS),
+                lambda: {fault: letter for letter, fault in LOGS.items()},
+            ),
+            Symptom(
+                "The dictionary needs the four keys A, B, C and D, one for each log.",
+                lambda picks: set(picks) != set(LOGS),
+                lambda: {"A": "encoder"},
+            ),
+            Symptom(
+                "The names are those of the table: " + ", ".join(FAULTS) + ".",
+                lambda picks: not set(picks.values()) <= set(FAULTS),
+                _told({"A": "decoder"}),
+            ),
             *[
-                _training(b, i, o, optimizer)
-                for b, i, o in [(5, 3, 2), (4, 2, 3), (3, 5, 4)]
-                for optimizer in OPTIMIZERS
+                _other_fault(letter, fault)
+                for letter, right in LOGS.items() for fault in FAULTS if fault != right
             ],
         ],
-        edges=lambda: {
-            "batches of one image": _training(1, 3, 2, "Adam"),
-            "a model of one weight": _training(4, 1, 1, "SGD with momentum"),
-            'a loss_fn that returns {"loss": ...} alone': _training(
-                4, 3, 2, "Adam", other_terms=False
-            ),
-            "ten steps": _training(4, 3, 2, "Adam", steps=10),
-        },
-        strides=False,
-        wrong={
-            "The gradients pile up from step to step: `optimizer.zero_grad()` is missing "
-            "before `backward()`.": _no_zero,
-            "The loss is right but the weights do not move: `loss.backward()` or "
-            "`optimizer.step()` is missing, or the gradients are gone before the step.": (
-                _frozen
-            ),
-            STEP_BEFORE: _step_before,
-            "Only one of the parameters gets its gradient set to zero; the others pile up. "
-            "`optimizer.zero_grad()` does all.": _zero_one,
-            "The weights move twice in one call: one `optimizer.step()` is enough.": _two_steps,
-            "The value is the loss after the step; return the one of the forward.": _loss_after,
-            "`loss_fn` is called twice. With noise in it the second call gives another loss "
-            "than the first: call it once, and keep what it returns.": _loss_before,
-            "`loss_fn` is called twice, and its first result thrown away. Call it once, and keep "
-            "what it returns.": _wasted_call,
-            "The sign is wrong: these steps make the loss larger.": _ascent,
-            'Only the KL is minimised: take the entry "loss".': _minimise(
-                lambda t: t["kl"]
-            ),
-            'Only the reconstruction is minimised: take "loss".': (
-                _minimise(lambda t: t["reconstruction"])
-            ),
-            'All entries are added, "loss" and its two terms: take "loss" alone.': (
-                _minimise(lambda t: sum(t.values()))
-            ),
-            'You add the two terms yourself, and so lose the weight that is in "loss".': (
-                _minimise(lambda t: t["reconstruction"] + t["kl"])
-            ),
-            "You move the weights by hand. `optimizer.step()` knows the rule: this one is right "
-            "for plain gradient descent only, and not for momentum or Adam.": _by_hand,
-            "You make a new optimiser in every call. It forgets the averages of momentum or "
-            "Adam: use the one that is given.": _new_optimizer,
-            "The gradients are clipped. Nobody asked for that: the step is another one.": (
-                _minimise(
-                    lambda t: t["loss"],
-                    lambda model: nn.utils.clip_grad_norm_(model.parameters(), 1.0),
-                )
-            ),
-        },
     ),
 )
 # fmt: on
 
 
-def _line(start, end, count, low=0.0, high=1.0):
-    t = torch.linspace(low, high, count)[:, None]
-    return (1 - t) * start + t * end
+class _Jobs(nn.Module):
+    """A VAE that remembers which codes it decoded; 2 x 4 pixels, four latents."""
+
+    latent_size, image_shape = 4, (1, 2, 4)
+
+    def __init__(self):
+        super().__init__()
+        self.to_mu = nn.Linear(1, self.latent_size)  # a weight, which has a device
+        self.codes: list[Tensor] = []
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if x.ndim != 4 or tuple(x.shape[1:]) != self.image_shape:
+            raise Wrong(
+                f"`model.encode` got a tensor of shape {tuple(x.shape)}; it takes images "
+                "(B, C, H, W)."
+            )
+        mu, logvar = (4 * x.flatten(1) - 2).split(self.latent_size, 1)
+        return mu, logvar
+
+    def decode(self, z: Tensor) -> Tensor:
+        if not isinstance(z, Tensor) or z.ndim != 2 or z.shape[1] != self.latent_size:
+            got = f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else "no tensor"
+            if isinstance(z, tuple):
+                got = "both results of `model.encode`, mu and logvar"
+            raise Wrong(
+                f"`model.decode` got {got}; it takes codes (B, Z), with Z = "
+                "`model.latent_size`."
+            )
+        self.codes.append(z.detach())
+        return torch.cat([3 * z + 1, -z], 1).unflatten(1, self.image_shape)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mu, logvar = self.encode(x)
+        return self.decode(_sample(mu, logvar)), mu, logvar
+
+    def sample(self, *_):
+        raise Wrong(
+            "`model.sample` does the job for you. Write it with `model.decode`."
+        )
+
+    def reconstruct(self, *_):
+        raise Wrong(
+            "`model.reconstruct` does the job for you. Write it with `model.encode` and "
+            "`model.decode`."
+        )
 
 
-def _bent(bend: Callable[[Tensor], Tensor]) -> Callable:
-    def walk(start, end, count):
-        t = bend(torch.linspace(0, 1, count))[:, None]
-        return (1 - t) * start + t * end
+@dataclass
+class _Done:
+    """What a function of 04.4 decoded, and what it made of it."""
 
-    return walk
+    given: Tensor  # what it returned
+    codes: list[Tensor]  # what was decoded, call by call
+    again: list[Tensor]  # the same in a second call
+    in_eval: list[Tensor]  # and in eval mode
+    mode_kept: bool
+    wanted: tuple[int, ...]  # shape of the result
+    x: Tensor | None = None
+
+    @property
+    def z(self) -> Tensor:
+        return torch.cat(self.codes)
+
+    @functools.cached_property
+    def q(self) -> tuple[Tensor, Tensor]:
+        """mu and sigma of the posteriors."""
+        mu, logvar = _Jobs().encode(self.x)
+        return mu, torch.exp(0.5 * logvar)
+
+    @functools.cached_property
+    def logits(self) -> Tensor:
+        return _Jobs().decode(self.z)
+
+    @property
+    def noise(self) -> Tensor:
+        """(B, Z) what a sample of q has beside mu, in units of sigma."""
+        return (self.z - self.q[0]) / self.q[1]
+
+    def says(self, right: Tensor) -> bool:
+        return close({"": self.given}, {"": right})
+
+    def elbo(self) -> tuple[Tensor, Tensor]:
+        """(B,) log-likelihood of the decoded code, (B,) KL."""
+        nats = _nats(self.x, self.logits, None, None)
+        return -nats, _kls(None, None, self.q[0], 2 * self.q[1].log())
+
+    def __str__(self) -> str:
+        """The first picture, with what was returned and what is right."""
+        likelihood, kl = self.elbo()
+        pictures = len(self.wanted) > 1
+        right = self.logits.sigmoid() if pictures else likelihood - kl
+        told = f"the decoded code {show(self.z[0])}, the logits {show(self.logits[0])}"
+        if not pictures:
+            told = f"x = {show(self.x[0])}, {told}, a KL of {kl[0]:.4g}"
+        return (
+            f"of the first picture {told}; you return {show(self.given[0])}, and right is "
+            f"{show(right[0])}"
+        )
 
 
-def _sphere(start, end, count):
-    angle = F.cosine_similarity(start, end, dim=0).clamp(-1, 1).acos()
-    t = torch.linspace(0, 1, count)[:, None]
-    return (((1 - t) * angle).sin() * start + (t * angle).sin() * end) / angle.sin()
+def _standard(codes: Tensor) -> bool:
+    """Whether the numbers can be draws of a standard normal, each on its own."""
+    far = 6 / codes.numel() ** 0.5
+    tied = torch.corrcoef(codes.T) - torch.eye(codes.shape[1])
+    return bool(
+        codes.mean().abs() < far
+        and (codes.std() - 1).abs() < far
+        and codes.abs().max() > 2
+        and tied.abs().max() < 0.3
+        and len(codes.unique(dim=0)) == len(codes)
+    )
 
 
-def _ends(z: int, count: int, size: float = 1.0) -> tuple:
-    return size * torch.randn(z), size * torch.randn(z), count
+def _working(images: bool, shape: Callable[[int], tuple[int, ...]]) -> Callable:
+    """Measures a function of 04.4 on 800 pictures, and that it works for one."""
+
+    def measure(answer: Callable) -> _Done:
+        def use(count: int, seed: int, training: bool = True) -> tuple:
+            model = _Jobs().train(training)
+            x = torch.rand(count, 1, 2, 4, generator=torch.Generator().manual_seed(9))
+            argument = x if images else count
+            given = call(lambda *inputs: answer(model, *inputs), (argument,), seed)
+            parts(given)  # has words for None
+            if not isinstance(given, Tensor):
+                raise Wrong(
+                    f"Your function returned {type(given).__name__}, not a tensor."
+                )
+            return given.detach(), model.codes, x, model.training == training
+
+        given, codes, x, kept = use(800, 0)
+        again, in_eval = use(800, 1)[1], use(800, 2, False)
+        one = tuple(use(1, 3)[0].shape)
+        if tuple(given.shape) == shape(800) and one != shape(1):
+            raise Wrong(
+                f"Right for many, but for a single picture the result has shape {one}; "
+                f"needed is {shape(1)} (is there a `.squeeze()`?)."
+            )
+        kept = kept and in_eval[3]
+        return _Done(given, codes, again, in_eval[1], kept, shape(800), x)
+
+    return measure
+
+
+def _code_job(
+    code: Callable, give: Callable = torch.sigmoid, times: int = 1
+) -> Callable:
+    """An answer that decodes code(model, argument), and gives back give(logits)."""
+
+    def answer(model, argument):
+        made = [model.decode(code(model, argument)) for _ in range(times)]
+        return give(sum(made) / times)
+
+    return answer
+
+
+def _from_prior(model, n):
+    return torch.randn(n if isinstance(n, int) else len(n), model.latent_size)
+
+
+def _from_mean(model, x):
+    return model.encode(x)[0]
+
+
+def _from_posterior(model, x):
+    return _sample(*model.encode(x))
+
+
+def _left_in_eval(answer: Callable) -> Callable:
+    def run(model, argument):
+        model.eval()
+        return answer(model, argument)
+
+    return run
+
+
+def _picture_table(code: Callable) -> list[Symptom]:
+    """How the picture is made wrongly of the right code."""
+    return [
+        Symptom(
+            "You return logits. A picture has probabilities of white: `.sigmoid()`.",
+            lambda s: s.says(s.logits),
+            _code_job(code, lambda logits: logits),
+        ),
+        Symptom(
+            "There are two sigmoids: every pixel lies between 0.5 and 0.73.",
+            lambda s: s.says(s.logits.sigmoid().sigmoid()),
+            _code_job(code, lambda logits: logits.sigmoid().sigmoid()),
+        ),
+        Symptom(
+            "You draw the pixels, or cut them at one half: they are all 0 or 1. Return the "
+            "probabilities themselves.",
+            lambda s: bool(((s.given == 0) | (s.given == 1)).all()),
+            _code_job(code, lambda logits: (logits > 0).float()),
+        ),
+        Symptom(
+            lambda s: (
+                f"The pictures have shape {tuple(s.given.shape)}; needed is "
+                f"{s.wanted}, as `model.decode` gives them."
+            ),
+            lambda s: tuple(s.given.shape) != s.wanted,
+            _code_job(code, lambda logits: logits.sigmoid().flatten(1)),
+        ),
+        Symptom(
+            "You leave the model in eval mode (or in another one than it was in). Leave the "
+            "mode to the caller.",
+            lambda s: not s.mode_kept,
+            _left_in_eval(_code_job(code)),
+        ),
+    ]
+
+
+def _is_picture(s: _Done) -> bool:
+    return s.says(s.logits.sigmoid())
 
 
 # fmt: off
-interpolate = declare(
-    "04.4 interpolate",
-    "pairs of codes near and far, short and long lines: both ends, equal steps, shape.",
+GENERATE = Symptoms(
+    name="generate",
+    right=_code_job(_from_prior),
+    measure=_working(False, lambda n: (n, 1, 2, 4)),
+    fine=lambda s: _standard(s.z) and _is_picture(s),
+    table=[
+        Symptom(
+            "`generate` decodes nothing. Draw codes, then pass them through `model.decode`.",
+            lambda s: not s.codes,
+            lambda model, n: torch.rand(n, *model.image_shape),
+        ),
+        Symptom(
+            "`generate` decodes another number of codes than `n`: one for each picture.",
+            lambda s: sum(map(len, s.codes)) != s.wanted[0],
+            _code_job(lambda model, n: _from_prior(model, n + 1), lambda o: o.sigmoid()[1:]),
+        ),
+        Symptom(
+            "All pictures are made from the code 0, the middle of the prior. Draw codes.",
+            lambda s: not s.z.any(),
+            _code_job(lambda model, n: torch.zeros(n, model.latent_size)),
+        ),
+        Symptom(
+            "All pictures are made from one code: draw one for each, shape (n, Z).",
+            lambda s: bool((s.z == s.z[:1]).all()),
+            _code_job(lambda model, n: _from_prior(model, 1).expand(n, -1)),
+        ),
+        Symptom(
+            "`torch.rand` draws from 0 to 1, all with the same probability. The prior is the "
+            "standard normal.",
+            lambda s: bool(s.z.min() >= 0 and s.z.max() <= 1),
+            _code_job(lambda model, n: torch.rand(n, model.latent_size)),
+        ),
+        Symptom(
+            "Two calls give the same pictures: draw fresh codes in the function.",
+            lambda s: close({"": s.z}, {"": torch.cat(s.again)}),
+            _code_job(lambda model, n: torch.randn(
+                n, model.latent_size, generator=torch.Generator().manual_seed(0)
+            )),
+        ),
+        Symptom(
+            "The codes are no draws from the prior N(0, I): one number for each picture and "
+            "each latent, with mean 0 and standard deviation 1.",
+            lambda s: not _standard(s.z),
+            _code_job(lambda model, n: 0.5 * _from_prior(model, n)),
+        ),
+        Symptom(
+            "`generate` returns the codes. Needed are the pictures that `model.decode` makes "
+            "of them.",
+            lambda s: s.given.shape == s.z.shape,
+            lambda model, n: (model.decode(z := _from_prior(model, n)), z)[1],
+        ),
+        *_picture_table(_from_prior),
+    ],
+)
+RECONSTRUCT = Symptoms(
+    name="reconstruct",
+    answer=1,
+    right=_code_job(_from_mean),
+    measure=_working(True, lambda n: (n, 1, 2, 4)),
+    fine=lambda s: close({"": s.z}, {"": s.q[0]}) and _is_picture(s),
+    table=[
+        Symptom(
+            "`reconstruct` decodes nothing. Encode `x`, then decode a code of it.",
+            lambda s: not s.codes,
+            lambda model, x: x,
+        ),
+        Symptom(
+            "`reconstruct` decodes several codes for an image. One is enough: the mean.",
+            lambda s: sum(map(len, s.codes)) != s.wanted[0],
+            _code_job(_from_posterior, times=3),
+        ),
+        Symptom(
+            "`reconstruct` decodes logvar. The mean of the posterior is the first thing that "
+            "`model.encode` returns.",
+            lambda s: close({"": s.z}, {"": 2 * s.q[1].log()}),
+            _code_job(lambda model, x: model.encode(x)[1]),
+        ),
+        Symptom(
+            "`reconstruct` decodes a sample of the posterior: the same image gives another "
+            "picture in every call. To show a reconstruction, decode the mean.",
+            lambda s: _standard(s.noise),
+            _code_job(_from_posterior),
+        ),
+        Symptom(
+            "`reconstruct` decodes draws from the prior: they know nothing of `x`.",
+            lambda s: _standard(s.z),
+            _code_job(_from_prior),
+        ),
+        Symptom(
+            "The code that `reconstruct` decodes is not mu, the mean of the posterior.",
+            lambda s: not close({"": s.z}, {"": s.q[0]}),
+            _code_job(lambda model, x: sum(model.encode(x))),
+        ),
+        *_picture_table(_from_mean),
+    ],
+)
+
+
+def _estimate(
+    code: Callable = _from_posterior,
+    give: Callable = lambda likelihood, kl: likelihood - kl,
+    times: int = 1,
+) -> Callable:
+    """An ELBO of another code, or something else made of its two terms."""
+
+    def answer(model, x):
+        made = [model.decode(code(model, x)) for _ in range(times)]
+        nats = sum(_nats(x, logits, None, None) for logits in made) / times
+        return give(-nats, _kls(None, None, *model.encode(x)))
+
+    return answer
+
+
+def _of_terms(sentence: str, give: Callable) -> Symptom:
+    return Symptom(sentence, lambda s: s.says(give(*s.elbo())), _estimate(give=give))
+
+
+def _mean_in_eval(model, x):
+    return _estimate(_from_posterior if model.training else _from_mean)(model, x)
+
+
+def _is_elbo(s: _Done) -> bool:
+    """With the KL in closed form, or with the same sample as the likelihood."""
+    likelihood, kl = s.elbo()
+    sampled = (0.5 * (s.z**2 - s.noise**2) - s.q[1].log()).sum(1)
+    return s.says(likelihood - kl) or s.says(likelihood - sampled)
+
+
+ELBO = Symptoms(
+    name="elbo_estimate",
+    answer=2,
+    right=_estimate(),
+    measure=_working(True, lambda n: (n,)),
+    fine=lambda s: _standard(s.noise) and _is_elbo(s),
+    table=[
+        Symptom(
+            "`elbo_estimate` decodes nothing. The first term of the ELBO is the "
+            "log-likelihood of `x` under a decoded code.",
+            lambda s: not s.codes,
+            lambda model, x: -_kls(None, None, *model.encode(x)),
+        ),
+        Symptom(
+            "`elbo_estimate` decodes another number of codes than there are images: one draw "
+            "for each is asked.",
+            lambda s: sum(map(len, s.codes)) != s.wanted[0],
+            _estimate(times=10),
+        ),
+        Symptom(
+            "`elbo_estimate` decodes the mean. Then the KL pays for a fuzzy code and the "
+            "decoder gets a sharp one: the number is too good and bounds nothing. Decode a "
+            "sample of q(z|x).",
+            lambda s: close({"": s.z}, {"": s.q[0]}, 1e-3),
+            _estimate(_from_mean),
+        ),
+        Symptom(
+            "In eval mode `elbo_estimate` decodes the mean. The mode has nothing to do with "
+            "it: a bound needs a sample in every call.",
+            lambda s: close({"": torch.cat(s.in_eval)}, {"": s.q[0]}, 1e-3),
+            _mean_in_eval,
+        ),
+        Symptom(
+            "`elbo_estimate` decodes draws from the prior. The ELBO is an average over "
+            "q(z|x), the posterior of each image.",
+            lambda s: _standard(s.z),
+            _estimate(_from_prior),
+        ),
+        Symptom(
+            "Two calls decode the same noise: draw fresh noise in the function.",
+            lambda s: close({"": s.z}, {"": torch.cat(s.again)}),
+            _estimate(lambda model, x: _always_the_same(*model.encode(x))),
+        ),
+        Symptom(
+            "The decoded code is no sample of q(z|x): (z - mu) / sigma, with sigma = "
+            "exp(0.5 * logvar), must be standard normal noise, one number for each image and "
+            "each latent.",
+            lambda s: not _standard(s.noise),
+            _estimate(lambda model, x: _share(1)(*model.encode(x))),
+        ),
+        _of_terms(
+            "This is -ELBO, a loss. The ELBO is a bound, better when higher: turn the sign.",
+            lambda likelihood, kl: kl - likelihood,
+        ),
+        _of_terms(
+            "You took the mean over the batch. Return one number for each image, shape (B,).",
+            lambda likelihood, kl: (likelihood - kl).mean(),
+        ),
+        _of_terms(
+            "You took the mean over the batch, and the sign is that of a loss. Return the "
+            "ELBO of each image, shape (B,).", lambda likelihood, kl: (kl - likelihood).mean(),
+        ),
+        _of_terms(
+            "You summed over the batch. Return one number for each image, shape (B,).",
+            lambda likelihood, kl: (likelihood - kl).sum(),
+        ),
+        _of_terms(
+            "This is the log-likelihood alone: the KL is missing.", lambda likelihood, kl: (
+                likelihood
+            ),
+        ),
+        _of_terms(
+            "The KL is added. It is a price: subtract it from the log-likelihood.",
+            lambda likelihood, kl: likelihood + kl,
+        ),
+        _of_terms(
+            "The log-likelihood is a mean over pixels. Sum over pixels.",
+            lambda likelihood, kl: likelihood / 8 - kl,
+        ),
+        _of_terms(
+            "The KL is a mean over the batch, the same for all images: keep one number for "
+            "each.", lambda likelihood, kl: likelihood - kl.mean(),
+        ),
+        _of_terms(
+            "The result has one axis too many, shape (B, 1). Needed is (B,).",
+            lambda likelihood, kl: (likelihood - kl)[:, None],
+        ),
+        _of_terms(
+            "The KL is a mean over the latents: a hidden beta. Sum over them.",
+            lambda likelihood, kl: likelihood - kl / _Jobs.latent_size,
+        ),
+        Symptom(
+            "The sigmoid is applied twice: the log-likelihood takes logits and has one inside.",
+            lambda s: s.says(-_nats(s.x, s.logits.sigmoid(), None, None) - s.elbo()[1]),
+            lambda model, x: -_nats(x, model(x)[0].sigmoid(), None, None)
+            - _kls(None, None, *model.encode(x)),
+        ),
+        Symptom(
+            "You leave the model in eval mode (or in another one than it was in). Leave the "
+            "mode to the caller.",
+            lambda s: not s.mode_kept,
+            _left_in_eval(_estimate()),
+        ),
+    ],
+)
+right_code = declare(
+    "04.4 right_code",
+    "800 pictures for each job, and single ones: the codes that were decoded, how many of "
+    "them, and what was made of them.",
+    GENERATE,
+    RECONSTRUCT,
+    ELBO,
+)
+# fmt: on
+
+
+def _sure(p: Tensor) -> Tensor:
+    return (p.amax(1) > 0.9).float()
+
+
+def _named(p: Tensor) -> Tensor:
+    return p.argmax(1).bincount(minlength=p.shape[1]) / len(p)
+
+
+def _draws(probabilities: Tensor) -> tuple[float, float, float]:
+    share = _sure(probabilities).mean()
+    error = (share * (1 - share) / len(probabilities)).sqrt()
+    return share.item(), error.item(), _named(probabilities).min().item()
+
+
+def _draws_with(share=None, error=None, rarest=None) -> Callable:
+    """The three numbers, some of them computed by another rule."""
+
+    def run(p):
+        right = _draws(p)
+        found = [
+            right[0] if share is None else float(share(p)),
+            right[1] if error is None else float(error(p, _sure(p).mean())),
+            right[2] if rarest is None else float(rarest(p)),
+        ]
+        return tuple(found)
+
+    return run
+
+
+def _opinions(n: int, classes: int, sharp: float, missing: int | None) -> tuple:
+    """(n, classes) probabilities; the missing class is never named."""
+    scores = sharp * torch.randn(n, classes)
+    if missing is not None:
+        scores[:, missing] -= 100
+    return (scores.softmax(1),)
+
+
+# fmt: off
+measure_draws = declare(
+    "04.5 measure_draws",
+    "sets of 1 to 2,000 pictures, sure and unsure ones, with and without a missing class.",
     Part(
-        right=_line,
+        right=_draws,
+        results=("sure", "error", "rarest"),
+        number=True,
+        strides=False,
         cases=lambda: [
-            (torch.tensor([1.0, 4.0]), torch.tensor([3.0, -2.0]), 5),
+            (torch.tensor([[0.95, 0.05], [0.30, 0.70], [0.02, 0.98], [0.60, 0.40]]),),
             *[
-                _ends(z, count)
-                for z, count in [
-                    (2, 3),
-                    (3, 7),
-                    (5, 4),
-                    (7, 11),
-                    (4, 6),
-                    (20, 10),
-                    (3, 100),
+                _opinions(n, classes, sharp, missing)
+                for n, classes, sharp, missing in [
+                    (5, 3, 3.0, None), (40, 4, 5.0, None), (60, 3, 4.0, 2),
+                    (200, 10, 6.0, None), (300, 10, 9.0, None), (2000, 10, 4.0, None),
+                    (150, 10, 6.0, 4), (250, 10, 6.0, 9),
                 ]
             ],
         ],
         edges=lambda: {
-            "codes of one dimension (is there a `.squeeze()`?)": _ends(1, 5),
-            "two codes, the ends alone": _ends(3, 2),
-            "as many codes as dimensions": _ends(4, 4),
-            "two ends that are the same": (torch.ones(3), torch.ones(3), 4),
-            "a start at 0": (torch.zeros(3), torch.tensor([1.0, -2.0, 3.0]), 4),
-            "codes far from 0 (is something clamped?)": _ends(3, 5, 100.0),
-            "two ends on opposite sides": (torch.ones(3), -torch.ones(3), 6),
+            "one picture": (torch.tensor([[0.05, 0.95]]),),
+            "pictures of which all are sure": (torch.tensor([[0.99, 0.01], [0.04, 0.96]]),),
+            "pictures of which none is sure": (torch.full((4, 3), 1 / 3),),
         },
         wrong={
-            "The last row is not `end`: the values of t stop short of 1.":
-                lambda a, b, n: _line(a, b, n + 1)[:-1],
-            "The first row is not `start`: the values of t begin above 0.":
-                lambda a, b, n: _line(a, b, n + 1)[1:],
-            "Neither end is included: t must run from 0 to 1, both included.":
-                lambda a, b, n: _line(a, b, n + 2)[1:-1],
-            "There is one code too many: `count` is the number of codes, not of steps.":
-                lambda a, b, n: _line(a, b, n + 1),
-            "There are `count` codes between the ends, and the ends as well: `count` is the "
-            "number of all codes.": lambda a, b, n: _line(a, b, n + 2),
-            "The last row is missing: needed are `count` rows, `end` included.":
-                lambda a, b, n: _line(a, b, n)[:-1],
-            "The line runs backwards, from `end` to `start`.": lambda a, b, n: _line(
-                b, a, n
+            "`sure` is the mean of the largest probabilities. Needed is a share: how many of "
+            "the pictures have one above 0.9?": _draws_with(
+                share=lambda p: p.amax(1).mean(),
+                error=lambda p, s: (p.amax(1).mean() * (1 - p.amax(1).mean()) / len(p)) ** 0.5,
             ),
-            "Rows and columns are swapped: needed is one code in each row.":
-                lambda a, b, n: _line(a, b, n).T,
-            "The line begins at 0: add `start`.":
-                lambda a, b, n: torch.linspace(0, 1, n)[:, None] * (b - a),
-            "The line does not end at `end`: the step is `end - start`, not `end`.":
-                lambda a, b, n: a + torch.linspace(0, 1, n)[:, None] * b,
-            "Both weights are the same t: the one of `start` is 1 - t.":
-                lambda a, b, n: torch.linspace(0, 1, n)[:, None] * (a + b),
-            "The steps are not equal: t is squared.": _bent(torch.square),
-            "The steps are not equal: they follow a cosine.":
-                _bent(lambda t: 0.5 - 0.5 * torch.cos(torch.pi * t)),
-            "The steps are not equal: they follow 3 t^2 - 2 t^3.":
-                _bent(lambda t: 3 * t**2 - 2 * t**3),
-            "This follows a sphere; the exercise asks for the straight line.": _sphere,
+            "`sure` is the mean of the largest probabilities; the error is right, of the "
+            "share.": _draws_with(share=lambda p: p.amax(1).mean()),
+            "`sure` counts entries, not pictures: take the largest probability of each row "
+            "first.": _draws_with(
+                share=lambda p: (p > 0.9).float().mean(),
+                error=lambda p, s: (
+                    (p > 0.9).float().mean() * (1 - (p > 0.9).float().mean()) / len(p)
+                ) ** 0.5,
+            ),
+            "`sure` counts entries, not pictures, though the error is that of pictures: take "
+            "the largest probability of each row.": _draws_with(
+                share=lambda p: (p > 0.9).float().mean()
+            ),
+            "`sure` looks at columns, axis 0. A picture is a row: take the largest "
+            "probability along axis 1.": _draws_with(
+                share=lambda p: (p.amax(0) > 0.9).float().mean(),
+                error=lambda p, s: (
+                    (t := (p.amax(0) > 0.9).float().mean()) * (1 - t) / len(p)
+                ) ** 0.5,
+            ),
+            "The order is sure, error, rarest: the last two have changed places.":
+                then(_draws, lambda r: (r[0], r[2], r[1])),
+            "The order is sure, error, rarest: the first two have changed places.":
+                then(_draws, lambda r: (r[1], r[0], r[2])),
+            "Brackets are missing under the root: `s * 1 - s / n` is not `s * (1 - s) / n`.":
+                _draws_with(error=lambda p, s: (s * 1 - s / len(p)).abs() ** 0.5),
+            "This is twice the sampling error, or 1.96 times it, as in an interval. Return the "
+            "error itself.": _draws_with(
+                error=lambda p, s: 1.96 * (s * (1 - s) / len(p)) ** 0.5
+            ),
+            "`sure` is the number of sure pictures. Divide by the number of all.":
+                _draws_with(share=lambda p: _sure(p).sum()),
+            "`sure` is the share of the pictures that are not sure.":
+                _draws_with(share=lambda p: 1 - _sure(p).mean()),
+            "The line stands at 0.5: a picture is sure above 0.9.": _draws_with(
+                share=lambda p: (p.amax(1) > 0.5).float().mean(),
+                error=lambda p, s: (
+                    (t := (p.amax(1) > 0.5).float().mean()) * (1 - t) / len(p)
+                ) ** 0.5,
+            ),
+            "The root is missing: this is the square of the sampling error.":
+                _draws_with(error=lambda p, s: s * (1 - s) / len(p)),
+            "The error is not divided by the number of pictures: this is how much single "
+            "pictures differ, not their share.":
+                _draws_with(error=lambda p, s: (s * (1 - s)) ** 0.5),
+            "The number of pictures stands outside the root: it belongs inside.":
+                _draws_with(error=lambda p, s: (s * (1 - s)) ** 0.5 / len(p)),
+            "The factor 1 - s is missing in the error.":
+                _draws_with(error=lambda p, s: (s / len(p)) ** 0.5),
+            "This error divides by n - 1, as `std()` does. Here s (1 - s) / n stands under "
+            "the root.": _draws_with(
+                error=lambda p, s: _sure(p).std() / len(p) ** 0.5
+            ),
+            "The error is the spread of the largest probabilities. Needed is that of the "
+            "share of sure pictures.": _draws_with(
+                error=lambda p, s: p.amax(1).std() / len(p) ** 0.5
+            ),
+            "The number of classes stands under the root in the place of the number of "
+            "pictures.": _draws_with(
+                error=lambda p, s: (s * (1 - s) / p.shape[1]) ** 0.5
+            ),
+            "A class that is never named is left out: `rarest` must then be 0. "
+            "`bincount` needs `minlength`.": _draws_with(
+                rarest=lambda p: p.argmax(1).bincount()[
+                    p.argmax(1).bincount() > 0
+                ].min() / len(p)
+            ),
+            "A class that is never named is forgotten if it is the last one: `bincount` "
+            "stops at the largest number that it meets. Say `minlength`.": _draws_with(
+                rarest=lambda p: p.argmax(1).bincount().min() / len(p)
+            ),
+            "`rarest` is a number of pictures. Divide by the number of all.": _draws_with(
+                rarest=lambda p: _named(p).min() * len(p)
+            ),
+            "`rarest` is the share of the most frequent class.": _draws_with(
+                rarest=lambda p: _named(p).max()
+            ),
+            "`rarest` is the smallest mean probability. Count which class is named: the one "
+            "with the largest probability in its row.": _draws_with(
+                rarest=lambda p: p.mean(0).min()
+            ),
+            "`rarest` counts the sure pictures alone. Every picture names a class.": _draws_with(
+                rarest=lambda p: (
+                    p[_sure(p) > 0].argmax(1).bincount(minlength=p.shape[1]).min()
+                    / max(1, int(_sure(p).sum()))
+                )
+            ),
+            "`rarest` counts the sure pictures alone, of all. Every picture names a class.":
+                _draws_with(rarest=lambda p: (
+                    p[_sure(p) > 0].argmax(1).bincount(minlength=p.shape[1]).min() / len(p)
+                )),
+            "`rarest` is the number of the class. Needed is its share.": _draws_with(
+                rarest=lambda p: _named(p).argmin()
+            ),
+            "These are per cent. Needed are shares, from 0 to 1.":
+                lambda p: tuple(100 * value for value in _draws(p)),
         },
     ),
 )
