@@ -492,7 +492,8 @@ claims.show(
         )
         < 0.01,
         "At Z = 10 both find the same subspace but for at most one direction: the "
-        "second smallest of the ten cosines is above 0.98.": cosines.sort().values[1] > 0.98,
+        "second smallest of the ten cosines is above 0.98.": cosines.sort().values[1]
+        > 0.98,
         "No column of its decoder is a principal direction (best match below "
         "0.98).": best.max() < 0.98,
     },
@@ -626,10 +627,7 @@ claims.show(
     digits,
     {
         "At every bottleneck of the list the bent sheet has less error than the flat "
-        "one.": min(
-            gain.values()
-        )
-        > 0,
+        "one.": min(gain.values()) > 0,
         "At Z = 10 it has at least a quarter less.": gain[10] > 0.25,
         "At the widest bottleneck a quarter of the steps shows less than nine tenths "
         "of the advantage.": hasty_gain < 0.9 * gain[widest],

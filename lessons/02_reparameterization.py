@@ -615,7 +615,7 @@ check.name_the_mistakes(name_the_mistakes)
 # <details><summary>Hint 3: a close pair</summary>
 #
 # At `logvar` $-4$ and $-2$ the softplus and `exp(logvar)` are nearly equal: far to the left,
-# $\log(1 + e^t)$ is close to $e^t$. Tell them apart at 4.
+# `log(1 + exp(t))` is close to `exp(t)`. Tell them apart at 4.
 # </details>
 
 # %% [markdown]
@@ -1722,15 +1722,16 @@ claims.show(
         "the variance smaller than at the lowest.": None
         if cool == hot
         else biased and hot[3] < cool[3],
-        "One choice, its second logit, one draw: the squared error of the soft choice at its "
-        "best temperature is smaller than that of the score function with the mean cost as "
-        "baseline, and larger than with the best constant.": rivals["best constant"]
+        "One choice, its second logit, one draw: the squared error of the soft choice "
+        "at its best temperature is smaller than that of the score function with the "
+        "mean cost as baseline, and larger than with the best constant.": rivals[
+            "best constant"
+        ]
         < min(soft_one)
         < one,
-        "One choice, its second logit, mean of 100 draws: the score function with the mean cost as "
-        "baseline has the smaller squared error at every temperature of the list.": one
-        / AVERAGED
-        < min(soft_mean),
+        "One choice, its second logit, mean of 100 draws: the score function with the "
+        "mean cost as baseline has the smaller squared error at every temperature of "
+        "the list.": one / AVERAGED < min(soft_mean),
         "Twenty choices whose costs add up, mean of 100 draws, mean total cost as "
         "baseline: the soft choice has the smaller squared error at its best "
         "temperature.": min(soft_mean) < many / AVERAGED,
