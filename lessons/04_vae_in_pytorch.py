@@ -924,8 +924,8 @@ plt.show()
 # Encode two images and decode the codes on the line between them. A VAE is not the only
 # model that can: the autoencoder of the beginning has codes and a decoder, too.
 #
-# A point on the line is a weighted mean of both ends, $(1 - t)\,z_1 + t\,z_2$: $t = 0$ is
-# the one, $t = 1$ the other. The weights `t` get the shape (count, 1), so that multiplied
+# A point on the line is a weighted mean of both ends, `(1 - t) * z1 + t * z2`: `t = 0` is
+# the one, `t = 1` the other. The weights `t` get the shape (count, 1), so that multiplied
 # with a code of shape $(Z)$ they give (count, Z). We choose two images whose codes lie near
 # the middle of their digit.
 
