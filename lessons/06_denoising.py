@@ -1080,10 +1080,10 @@ predict.truth("median filter", scores["Gaussian", "median"].mean())
 #
 # *core, medium, 8 minutes*
 #
-# `a` and `b` hold the decibels of two methods on the same images, in the same order. Return the
-# mean of $a - b$, its standard error, and the verdict: `"a"`, `"b"`, or `"not told apart"` when
-# the mean is within **three** standard errors of 0. (A standard deviation with $n$ instead of
-# $n - 1$ is accepted as well.)
+# `a` and `b` hold the decibels of two methods on the same images, in the same order (they are not
+# the numbers $a$ and $b$ of the noise). Return the mean of `a - b`, its standard error, and the
+# verdict: `"a"`, `"b"`, or `"not told apart"` when the mean is within **three** standard errors
+# of 0. (A standard deviation with $n$ instead of $n - 1$ is accepted as well.)
 
 
 # %% tags=["exercise"]
@@ -1114,7 +1114,7 @@ check.paired_win(paired_win)
 # <details><summary>Hint 3: three verdicts</summary>
 #
 # More decibels are better, so `"a"` needs a mean far *above* 0 and `"b"` one far *below* 0. Try
-# it on $a = (14, 17, 20, 17)$ and $b = (13, 15, 19, 15)$: mean 1.5, standard error
+# it on 14, 17, 20, 17 for a and 13, 15, 19, 15 for b: mean 1.5, standard error
 # $0.577 / 2 = 0.289$, a win of a.
 # </details>
 

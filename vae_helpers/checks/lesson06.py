@@ -961,6 +961,11 @@ class _Run:
     def y(self) -> Tensor:
         return self.noisy[0]
 
+    @property
+    def sees_noisy(self) -> bool:
+        """Whether the encoder got what `corrupt` returned, as it was."""
+        return any(torch.equal(self.model.seen[0], y) for y in self.noisy)
+
     def is_loss(self, formula: Callable) -> bool:
         """Whether the loss is that of a formula of (run, mu, logvar, logits)."""
         if not self.model.decoded or self.loss.shape:
@@ -1015,13 +1020,8 @@ def _shifted(x: Tensor) -> Tensor:
 
 def _measure_vae(answer: Callable) -> SimpleNamespace:
     run = _run_vae(answer, _masked)
-    given = (
-        [torch.equal(run.model.seen[0], y) for y in run.noisy[:1]] if run.noisy else []
-    )
     try:  # a noisy target outside [0, 1] may stop the answer; then the first run tells
-        clips = not torch.equal(
-            (other := _run_vae(answer, _shifted)).model.seen[0], other.y
-        )
+        clips = not _run_vae(answer, _shifted).sees_noisy
     except Exception:
         clips = False
     codes = _run_vae(answer, _masked, 4000).model if run.model.decoded else None
@@ -1031,7 +1031,6 @@ def _measure_vae(answer: Callable) -> SimpleNamespace:
         eps = ((z - mu) / torch.exp(0.5 * logvar)).detach()
     return SimpleNamespace(
         run=run,
-        sees_noisy=bool(given and given[0]),
         clips=clips,
         eps=eps,
         finite=bool(run.loss.isfinite().all()),
@@ -1187,7 +1186,7 @@ VAE_LOSS = Symptoms(
         Symptom(
             "The noisy input is changed on its way, clipped perhaps. Give the encoder what "
             "`corrupt` returns.",
-            lambda s: not s.sees_noisy or s.clips,
+            lambda s: not s.run.sees_noisy or s.clips,
             _vae_answer(_right_nats, lambda x, y: y.clamp(0, 1)),
         ),
         Symptom(
@@ -1212,8 +1211,8 @@ VAE_LOSS = Symptoms(
             _two_codes,
         ),
         Symptom(
-            "`corrupt` is called twice: the target is another noisy copy. Compare with the "
-            "clean x.",
+            "`corrupt` is called twice: the target is another noisy copy, or the noise is added "
+            "twice. Call it once, for the input, and compare with the clean x.",
             lambda s: len(s.run.noisy) > 1,
             _two_noises,
         ),
@@ -1555,6 +1554,11 @@ score = declare(
             ),
             "The difference is divided by 2 sigma^2. That belongs to the log-density; its "
             "slope has sigma^2.": lambda r, y, s: _score_of(r, y, s) / 2,
+            "The difference is divided by 2 sigma. The formula has sigma squared.": lambda r, y, s: (
+                _score_of(r, y, s) * s / 2
+            ),
+            "This is -y / sigma^2, which is right when all clean points are 0. In general r(y) "
+            "stands in the place of the 0.": lambda r, y, s: -y / s**2,
             "y is not subtracted: the score is 0 where the denoiser changes nothing.": lambda r, y, s: (
                 r(y) / s**2
             ),
