@@ -22,7 +22,7 @@
 # - train a denoising autoencoder and a denoising VAE with the right input and target;
 # - compare them with classical filters and with the best linear filter, with standard
 #   errors, and say who wins;
-# - read the slope of the log-density of the noisy data off a denoiser.
+# - read the slope of the log-density of the noisy data off a denoiser, and walk along it.
 #
 # **Before you start**, three questions of a minute each. (Symbols: the
 # [notation table](00_start_here.ipynb#Notation).)
@@ -61,7 +61,7 @@ from skimage import filters, restoration
 from skimage.metrics import structural_similarity
 from torch import nn
 
-from vae_helpers import claims, data, plots, runtime, training, widgets
+from vae_helpers import claims, data, plots, predict, runtime, training, widgets
 from vae_helpers import vae as course_vae
 from vae_helpers.checks import lesson06 as check
 from vae_helpers.distributions import (
@@ -185,7 +185,7 @@ ordered = (
 )
 assert ordered, f"expected a smaller error in each row, got {errors}"
 
-# %%
+# %% tags=["fold"]
 dotted = 0.8  # one noisy pixel
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
 y_axis = grid.detach()
@@ -261,7 +261,7 @@ gap = (step - SIGMA**2 * slope_of_log)[inner].abs().max().item()
 print(f"largest difference of the two sides: {gap:.1e}")
 assert gap < 1e-6, f"Tweedie's formula: expected equal sides, they differ by {gap:.1e}"
 
-# %%
+# %% tags=["fold"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
 left.plot(y_axis, density.detach())
 for start in torch.arange(-1.2, 2.3, 0.2):
@@ -531,7 +531,7 @@ def blur(images, width):
 # look alike.
 
 
-# %% tags=["definition"]
+# %% tags=["definition", "fold"]
 def each(images, restore):
     """Apply restore to every (28, 28) picture of an array (N, 28, 28)."""
     return np.stack([restore(image) for image in images])
@@ -621,7 +621,7 @@ def filtered(y, kind, method, value, centre):
 # %% [markdown]
 # Now every combination is tried; for Gaussian noise the centred image is the image itself.
 
-# %%
+# %% tags=["fold"]
 tuning_y = {
     kind: corrupt(tune_x, generator=torch.Generator().manual_seed(SEED + 2))
     for kind, corrupt in CORRUPT.items()
@@ -638,7 +638,7 @@ for step in training.progress(len(options), "tuning the filters"):
     image = filtered(tuning_y[options[step][0]], *options[step])
     found[options[step]] = psnr(tune_x, image).mean().item()
 
-# %%
+# %% tags=["fold"]
 tuned = {
     (kind, method): max((o for o in options if o[:2] == (kind, method)), key=found.get)
     for kind in CORRUPT
@@ -757,45 +757,9 @@ print(f"the Gaussian one on clipped input: {with_error(psnr(test_x, shrunk))} dB
 #
 # The network is the autoencoder of lesson 01, wider. What changes is one line of the loss.
 #
-# ### Exercise 06.3 · The loss of a denoiser
-#
-# *core, easy, 7 minutes*
-#
-# `corrupt(x)` returns a noisy copy of a batch. Return `{"loss": ...}`: the squared error,
-# **summed** over the pixels, **mean** over the batch.
-
-
-# %% tags=["exercise"]
-def denoiser_loss(model, x, corrupt):
-    """model: (B, C, H, W) -> same shape; x (B, C, H, W) clean -> {"loss": scalar}."""
-    ### BEGIN SOLUTION
-    restored = model(corrupt(x))
-    return {"loss": ((restored - x) ** 2).flatten(1).sum(1).mean()}
-    ### END SOLUTION
-
-
-# %% tags=["check"]
-check.denoiser_loss(denoiser_loss)
-
-# %% [markdown]
-# <details><summary>Hint 1: two images</summary>
-#
-# There are two images of each digit, a noisy and a clean one. Which one does the model
-# see, and which one does it have to produce?
-# </details>
-# <details><summary>Hint 2: how often to corrupt?</summary>
-#
-# Once in each call. The next call draws new noise by itself.
-# </details>
-# <details><summary>Hint 3: the reduction</summary>
-#
-# `((a - b) ** 2).flatten(1).sum(1).mean()`.
-# </details>
-
-# %% [markdown]
-# Our version, and the training with `training.fit` of lesson 04. The loss draws the noise,
-# so every step has fresh noise. The picture of the data flow is short: clean $\to$ noise
-# $\to$ network $\to$ compare with clean.
+# The loss draws the noise, so every step has fresh noise. The picture of the data flow is
+# short: clean $\to$ noise $\to$ network $\to$ compare with clean. The loop is `training.fit`
+# of lesson 04.
 
 
 # %% tags=["definition"]
@@ -834,8 +798,7 @@ def train_denoiser(model, images, loss_fn, corrupt, steps, seed, **reports):
 # ## Train
 #
 # The validation is done like the training: noisy input, **clean target**, on the noisy
-# test images of the table. Nothing is chosen by this curve. **Predict**: after how many
-# steps does the network pass the best linear filter, if at all?
+# test images of the table. Nothing is chosen by this curve.
 
 
 # %%
@@ -848,6 +811,14 @@ def validate(model, x, y):
     """Mean PSNR of the restored y against the clean x."""
     return {"test": psnr(x, restore_with(model, y)).mean().item()}
 
+
+# %% [markdown]
+# **Predict.** At the end of the training, which has the higher mean PSNR on the noisy test
+# images, the network or the best linear filter? (And if it passes the filter, after how many
+# steps?)
+
+# %%
+predict.guess("ahead after training", None, choices=("network", "linear filter"))
 
 # %%
 train_images = digits.train_images
@@ -878,7 +849,13 @@ print(f"first report above the linear filter: step {first_step}")
 # end the schedule takes the learning rate to 0, and the curve flattens for that reason,
 # too. No network reaches perfect images, since behind one noisy image there are many clean
 # ones; where that limit is, this curve does not show.
-#
+
+# %%
+predict.truth(
+    "ahead after training", "network" if history["test"][-1] > bar else "linear filter"
+)
+
+# %% [markdown]
 # ### The other two kinds of noise
 #
 # Nothing in the loss knows about Gaussians. We pass another corruption and train again,
@@ -903,6 +880,96 @@ for kind in ("salt and pepper", "masking"):
 # $y$. The gap is $\mathrm{KL}(q_\phi(z \mid y)\,\Vert\,p_\theta(z \mid x))$, averaged over
 # $y$. With the best $q$ of a family it is at least that of a VAE whose $q$ sees $x$,
 # because one $q_\phi(z \mid y)$ has to serve all $x$ that may lie behind $y$.
+#
+# ### What goes in, what is the target?
+#
+# Both networks of this lesson stand and fall with these two questions, and a wrong line
+# raises no error. One rule answers both: for each input, the squared error is smallest at the
+# **mean of the target, given that input**. Two examples. With
+#
+# `y = corrupt(x); loss = ((model(y) - 2 * x) ** 2)`
+#
+# the best network returns $2\,\mathbb E[x \mid y]$. With the constant target 0.5 it returns 0.5,
+# whatever it sees.
+#
+# ### Exercise 06.3 · Six lines and a loss
+#
+# *core, medium, 10 minutes*
+#
+# The noise is Gaussian, and `corrupt` draws it anew in each call. Each line is summed over the
+# pixels; the network is as large as it needs to be.
+#
+# | Line | Squared error |
+# |---|---|
+# | A | `y = corrupt(x)`, then `(model(y) - y) ** 2` |
+# | B | `(model(x) - corrupt(x)) ** 2` |
+# | C | `(model(corrupt(x)) - corrupt(x)) ** 2` |
+# | D | `y = corrupt(x)`, then `(model(y) - (y - x)) ** 2` |
+# | E | `(model(corrupt(x)) - x) ** 2` |
+# | F | `(model(corrupt(x)).clamp(0, 1) - x) ** 2` |
+#
+# (a) What does the best network of each line return for a noisy image $y$?
+#
+# | Number | Answer |
+# |---|---|
+# | 1 | $\mathbb E[x \mid y]$ |
+# | 2 | $y$ itself |
+# | 3 | $y - \mathbb E[x \mid y]$ |
+# | 4 | the line does not say: the network never sees a noisy image |
+# | 5 | $\mathbb E[x \mid y]$, but where an output leaves $[0, 1]$ in training, no gradient brings it back |
+#
+# Return a text with one digit for each of A to F, such as `"123451"`. A number may be there
+# twice, or not at all.
+#
+# (b) Write the loss of the denoising VAE: minus the bound above, with **one** draw of the code
+# for each image, a mean over the batch, as `{"loss": ...}`. `model.encode` gives `mu, logvar`,
+# `model.decode` gives logits. `reparameterize(mu, logvar)`,
+# `bernoulli_log_likelihood(x, logits)` and `kl_to_standard_normal(mu, logvar)` are imported; the
+# last two return nats, shape (B,).
+
+
+# %% tags=["exercise"]
+def best_answers():
+    """-> text of six digits, the answers for the lines A to F."""
+    ### BEGIN SOLUTION
+    return "241315"
+    ### END SOLUTION
+
+
+def my_denoising_vae_loss(model, x, corrupt):
+    """VAE; x (B, C, H, W) clean; corrupt(x) -> noisy copy -> {"loss": scalar}."""
+    ### BEGIN SOLUTION
+    mu, logvar = model.encode(corrupt(x))
+    logits = model.decode(reparameterize(mu, logvar))
+    bound = bernoulli_log_likelihood(x, logits) - kl_to_standard_normal(mu, logvar)
+    return {"loss": -bound.mean()}
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.training_losses(best_answers, my_denoising_vae_loss)
+
+# %% [markdown]
+# <details><summary>Hint 1: two questions for each line</summary>
+#
+# What does the network see, and what is it compared with? Write both down before you choose a
+# number. For (b) the formula says both: $q_\phi(z \mid y)$ and $\log p_\theta(x \mid z)$.
+# </details>
+# <details><summary>Hint 2: a mean, given the input</summary>
+#
+# Take the mean of the target for one fixed input. If the input is $y$ and the target is $y$,
+# nothing is left to average. For (b): encode, draw, decode, and two functions that give one
+# number for each image.
+# </details>
+# <details><summary>Hint 3: two draws of noise</summary>
+#
+# Where `corrupt` is called twice, the second noise is independent of the first: given the
+# input its mean is 0. In (b) `corrupt` is called once, the KL belongs to the code that was
+# drawn, and both terms are costs.
+# </details>
+
+# %% [markdown]
+# Our version returns the two terms as well.
 
 
 # %% tags=["definition"]
@@ -937,6 +1004,12 @@ for kind, corrupt in CORRUPT.items():
 # what it does on average and are tuned on clean training images, and the networks are
 # trained for it. The denoising VAE answers with its mean code. Networks for Gaussian noise
 # had `STEPS` steps, the others `SHORT`: do not compare panels.
+#
+# **Predict.** Doing nothing has $-10 \log_{10} \sigma^2$ decibels on the Gaussian noise, before
+# clipping. How many does the median filter reach there?
+
+# %%
+predict.guess("median filter", None, unit="dB")
 
 # %%
 classical = {}
@@ -967,7 +1040,7 @@ scores = {
     for method in METHODS
 }
 
-# %%
+# %% tags=["fold"]
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), sharey=True)
 for ax, kind in zip(axes, CORRUPT, strict=True):
     for row, method in enumerate(METHODS):
@@ -986,12 +1059,69 @@ plt.show()
 
 # %% [markdown]
 # Each bar is three standard errors to either side, the dashed line is the best linear
-# filter, and the two networks are orange. To say who wins, we compare two methods **image by image**. Digit and noise are
+# filter, and the two networks are orange.
+
+# %%
+predict.truth("median filter", scores["Gaussian", "median"].mean())
+
+# %% [markdown]
+# To say who wins, we compare two methods **image by image**. Digit and noise are
 # the same for both, so what makes an image hard for both drops out of the difference. We
 # speak of a win when the mean difference is more than three of its standard errors away
-# from 0; otherwise we cannot tell. These errors are for other test images and other noise.
-# They do **not** cover another training: for that the claims below were tried with other
-# seeds.
+# from 0; otherwise we cannot tell them apart.
+#
+# A case by hand, with three images. Method a has 15, 18 and 24 dB, method b has 14, 18 and 22.
+# The differences are 1, 0 and 2: their mean is 1, their standard deviation is 1, and the
+# standard error of the mean is $1 / \sqrt 3 = 0.58$. Three of them are more than 1: not told
+# apart. Without the pairs, from the spreads of a and of b, the error would be
+# $\sqrt{21/3 + 16/3} = 3.5$.
+#
+# ### Exercise 06.4 · Who wins?
+#
+# *core, medium, 8 minutes*
+#
+# `a` and `b` hold the decibels of two methods on the same images, in the same order (they are not
+# the numbers $a$ and $b$ of the noise). Return the mean of `a - b`, its standard error, and the
+# verdict: `"a"`, `"b"`, or `"not told apart"` when the mean is within **three** standard errors
+# of 0. (A standard deviation with $n$ instead of $n - 1$ is accepted as well.)
+
+
+# %% tags=["exercise"]
+def paired_win(a, b):
+    """a, b (N,) dB on the same images -> mean of a - b, standard error, verdict."""
+    ### BEGIN SOLUTION
+    difference = a - b
+    gap, error = difference.mean(), difference.std() / len(difference) ** 0.5
+    if gap.abs() <= 3 * error:
+        return gap, error, "not told apart"
+    return gap, error, "a" if gap > 0 else "b"
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.paired_win(paired_win)
+
+# %% [markdown]
+# <details><summary>Hint 1: in which order?</summary>
+#
+# First the differences, image by image. What follows knows them alone, no longer `a` and `b`.
+# </details>
+# <details><summary>Hint 2: two spreads</summary>
+#
+# `difference.std()` says how far one image lies from the mean. The mean of $n$ images lies
+# $\sqrt n$ times nearer to the truth.
+# </details>
+# <details><summary>Hint 3: three verdicts</summary>
+#
+# More decibels are better, so `"a"` needs a mean far *above* 0 and `"b"` one far *below* 0. Try
+# it on 14, 17, 20, 17 for a and 13, 15, 19, 15 for b: mean 1.5, standard error
+# $0.577 / 2 = 0.289$, a win of a.
+# </details>
+
+# %% [markdown]
+# Such an error is for other test images and other noise.
+# It does **not** cover another training: for that the claims below were tried with other
+# seeds. Our version makes a sentence of it.
 
 
 # %% tags=["definition"]
@@ -1043,7 +1173,7 @@ expected("06", digits, {f"{m}, sigma {SIGMA}: PSNR in dB": psnr_at[m] for m in p
 # squared error) and the KL term. The figure cannot say which of them costs what. That it
 # can give more than one answer is the subject of *Several clean images for one noisy image*.
 
-# %%
+# %% tags=["fold"]
 shown = ["total variation", "non local means", *METHODS[-3:]]
 images = [test_x, noisy["Gaussian"], *(restored["Gaussian"][name] for name in shown)]
 decibels = [f"{name}, {scores['Gaussian', name].mean():.1f} dB" for name in shown]
@@ -1086,7 +1216,7 @@ for step in training.progress(len(keys), "SSIM"):
     similar[keys[step]] = ssim(test_x, image).mean(), ssim(test_x, dark).mean()
     moved[keys[step]] = (psnr(test_x, dark) - psnr(test_x, image)).mean().item()
 
-# %%
+# %% tags=["fold"]
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), sharey=True)
 for ax, kind in zip(axes, CORRUPT, strict=True):
     for row, method in enumerate(METHODS):
@@ -1184,7 +1314,9 @@ print(verdict("The mean of draws", "the mean code", many, mean_code, "PSNR, dB")
 # %% [markdown]
 # Do the draws vary as much as the truth allows? There is a rule. Given $y$, a draw from
 # $p(x \mid y)$ and the true image are two independent draws from the same distribution, and
-# the difference of two such numbers has twice the variance of one. So the squared error of
+# the difference of two such numbers has twice the variance of one. (On the one pixel: if it
+# is white with probability 0.2 given $y$, its variance is $0.2 \cdot 0.8 = 0.16$, and two
+# independent draws differ with probability $2 \cdot 0.2 \cdot 0.8 = 0.32$.) So the squared error of
 # a draw is on average twice that of the posterior mean, 3 dB more, and a mean of $n$ draws
 # has $1 + 1/n$ of the latter.
 #
@@ -1208,7 +1340,7 @@ for name, value in (*excess.items(), ("draws from p(x | y)", rule)):
 # For the figure we take the five images whose draws differ most from each other, a worst
 # case, and show one sample with drawn pixels at the end.
 
-# %%
+# %% tags=["fold"]
 spread_of_draws = draws.var(0, correction=0).flatten(1).sum(1)
 torn = spread_of_draws.argsort(descending=True)[:5]  # most uncertain
 columns = [test_x[torn], noisy["Gaussian"][torn], *draws[:5, torn], mean_of_draws[torn]]
@@ -1295,7 +1427,7 @@ for level in LEVELS:
     images["do nothing, clip"] = y.clamp(0, 1)
     by_level.append({name: psnr(test_x, image) for name, image in images.items()})
 
-# %%
+# %% tags=["fold"]
 rival = "linear filter, told the level"
 ax = plt.figure(figsize=(6.5, 4)).add_subplot()
 curves = {
@@ -1372,7 +1504,7 @@ claims.show(
 # log-density. Does a *trained* network know that slope as well? We turn Tweedie's formula
 # round and read the score off a denoiser.
 #
-# ### Exercise 06.4 · From a denoiser to a score
+# ### Exercise 06.5 · From a denoiser to a score
 #
 # *core, easy, 5 minutes*
 #
@@ -1525,7 +1657,7 @@ fields = {
 }
 density_of = log_density(torch.cartesian_prod(fine, fine), CENTRES, SHARES, WIDTH).exp()
 
-# %%
+# %% tags=["fold"]
 figure, axes = plt.subplots(1, 2, figsize=(8, 4), sharey=True)
 for ax, (name, field) in zip(axes, fields.items(), strict=True):
     ax.contour(fine, fine, density_of.view(100, 100).T, levels=6, cmap="viridis")
@@ -1578,6 +1710,49 @@ expected("06", digits, {"plane: cosine of learned and exact score": near[0]})
 # size $s$ and noise of variance $2 s$ such a walk (Langevin's) forgets its start and, after
 # many small steps, ends with points from $p_\sigma$. **Predict**: what happens without the
 # noise?
+#
+# By hand, in one dimension: for $\mathcal N(0, 1)$ the score is $-y$. From $y = 1$, with
+# $s = 0.1$, a step without noise goes to $1 + 0.1 \cdot (-1) = 0.9$, and the next one, with the
+# arrow **there**, to $0.9 + 0.1 \cdot (-0.9) = 0.81$.
+#
+# ### Exercise 06.6 · A walk uphill
+#
+# *extension, easy, 8 minutes*
+#
+# Let points walk `steps` steps of size `step` along the score, without noise, and return where
+# they end. `score` maps points (B, D) to arrows (B, D).
+
+
+# %% tags=["exercise"]
+def my_walk(y, score, step, steps):
+    """y (B, D) points; score: (B, D) -> (B, D) -> (B, D), where the walk ends."""
+    ### BEGIN SOLUTION
+    for _ in range(steps):
+        y = y + step * score(y)
+    return y
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.walk(my_walk)
+
+# %% [markdown]
+# <details><summary>Hint 1: one step first</summary>
+#
+# Write one step, from `y` to the next place, as in the case by hand. Then repeat it.
+# </details>
+# <details><summary>Hint 2: a loop</summary>
+#
+# `for _ in range(steps):`, and in it the arrow at the place where the points are **now**.
+# </details>
+# <details><summary>Hint 3: new tensors</summary>
+#
+# `y = y + ...` makes a new tensor. `y += ...` changes the points that the caller gave you.
+# With 0 steps the points stay.
+# </details>
+
+# %% [markdown]
+# Our version adds the noise, if it is asked to.
 
 
 # %% tags=["definition"]
@@ -1604,7 +1779,7 @@ shares = {
     for name, y in walked.items()
 }
 
-# %%
+# %% tags=["fold"]
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.8), sharex=True, sharey=True)
 for ax, (name, y) in zip(axes, walked.items(), strict=True):
     ax.scatter(*y[:600].T, s=3)
@@ -1665,7 +1840,7 @@ NOISES = {
 networks = {**autoencoders, "Gaussian": trained["trained on 0 to 1"]}
 
 
-# %%
+# %% tags=["fold"]
 def show_restoration(figure, kind, level, image):
     x = test_x[image : image + 1]
     y = NOISES[kind](x, level, torch.Generator().manual_seed(SEED + 4))
@@ -1695,7 +1870,7 @@ widgets.explore(
 # %% [markdown]
 # Without a kernel, here is one image at five levels of each kind:
 
-# %%
+# %% tags=["fold"]
 shown_levels = [0.1, 0.3, 0.5, 0.7, 0.9]
 rows, titles, fresh = [], [], torch.Generator().manual_seed(SEED + 4)
 for kind, corrupt in NOISES.items():
@@ -1724,7 +1899,7 @@ plots.show_images(
 # **without** a narrow layer, its hidden layer is wider than the image, and train it three
 # times, with three targets: the clean image, the *same* noisy image, and *another* noisy
 # copy of the same digit. Then the second target once more for our network **with** the
-# narrow layer. **Predict** the four PSNRs.
+# narrow layer.
 
 
 # %%
@@ -1746,7 +1921,11 @@ def build_wide(seed):
 
 
 # %% [markdown]
-# All four see the same images in the same order.
+# All four see the same images in the same order. **Predict.** What PSNR does the wide network
+# reach whose target is *another* noisy copy? (And the other three?)
+
+# %%
+predict.guess("wide network, other noisy copy", None, unit="dB")
 
 # %%
 BRIEF = LONGER * 400  # optimiser steps of each broken network
@@ -1785,7 +1964,11 @@ plots.show_images(
 # has room for a copy: it keeps most of the noise. The narrow network cannot copy
 # everything. It keeps what is common to many images, so it denoises **by accident**, and
 # the mistake can go unnoticed until a number for the right way stands beside it.
-#
+
+# %%
+predict.truth("wide network, other noisy copy", at["wide, other noisy copy"].mean())
+
+# %% [markdown]
 # The surprise may be the other noisy copy. Its noise is independent of the input and has
 # mean zero, so $\mathbb E[\text{target} \mid y] = \mathbb E[x \mid y]$: the best answer is
 # the same as with clean targets, only the gradients are noisier. This is Noise2Noise, a way
@@ -1930,7 +2113,7 @@ claims.show(
 # </details>
 
 # %% [markdown]
-# ## Exercise 06.5 · Inpainting (open)
+# ## Exercise 06.7 · Inpainting (open)
 #
 # *extension, hard, 40 minutes*
 #
@@ -1956,6 +2139,32 @@ claims.show(
 #
 # The whole clean image, also in validation. If the loss counts only the hole, say so.
 # </details>
+# <details><summary>Where you should arrive (after your own attempt)</summary>
+#
+# PSNR inside the square, mean over `COUNT` test images. Full data, seeds 0 to 2; each number
+# has a standard error of about 0.2 dB. The square is drawn among those that contain ink, the hole
+# is filled with $-1$, the networks are `build` and `course_vae.VAE(20, 400)` after `STEPS` steps
+# with the loss on the whole image, and the linear rival has 0.001 on its diagonal.
+#
+# | Filled with | dB, three seeds |
+# |---|---|
+# | black | 7.7 to 8.5 |
+# | the training mean | 9.7 to 9.9 |
+# | biharmonic | 10.5 to 10.9 |
+# | the linear prediction | 13.6 to 14.1 |
+# | the network | 13.4 to 13.8 |
+# | one draw of the VAE | 12.7 to 13.3 |
+# | the mean of 20 draws | 13.2 to 13.6 |
+#
+# With these few steps the network was not ahead of the linear prediction. The mean of the draws
+# has more decibels than one of them for the reason given above: the square is convex.
+# </details>
+
+# %% [markdown]
+# Your predictions of this lesson, beside what was measured:
+
+# %%
+predict.review()
 
 # %% [markdown]
 # ## Summary

@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.distributions import Normal, kl_divergence
 
+from vae_helpers import distributions
 from vae_helpers.checks import lesson06 as check
 
 # 06.1
@@ -79,6 +82,23 @@ def unequal(x, level):
     return torch.where(u < level, (u < level / 4).float(), x)
 
 
+def overlapping(x, level):
+    y, u = x.clone(), torch.rand_like(x)
+    y[u < level / 2] = 1
+    y[u < level] = 0
+    return y
+
+
+def two_draws(x, level):
+    y = torch.where(torch.rand_like(x) < level / 2, 1.0, x)
+    return torch.where(torch.rand_like(x) < level / 2, 0.0, y)
+
+
+def coin_for_all(x, level):
+    coin = torch.randint(0, 2, x.shape[1:]).float()
+    return torch.where(torch.rand_like(x) < level, coin.expand_as(x), x)
+
+
 def first(wrong):
     return wrong, salt_pepper, mask
 
@@ -114,6 +134,17 @@ CORRUPTIONS = [
     (first(lambda x, s: x), "returns x as it is"),
     (first(lambda x, s: gaussian(x, s).flatten(1)), "has shape"),
     (first(lambda x, s: None), "returned None"),
+    (first(lambda x, s: (1 - s) * x + s * torch.randn_like(x)), "`gaussian` mixes"),
+    (
+        first(lambda x, s: math.sqrt(1 - s**2) * x + s * torch.randn_like(x)),
+        "as in diffusion",
+    ),
+    (first(lambda x, s: 0.8 * gaussian(x, 1.25 * s)), "does not stay whole"),
+    (first(lambda x, s: x + s), "Nothing in `gaussian` is random"),
+    (second(overlapping), "the later one wins"),
+    (second(two_draws), "draws twice"),
+    (second(coin_for_all), "drawn once for all images"),
+    (third(lambda x, p: x * (1 - p)), "Nothing in `mask` is random"),
     (second(lambda x, p: torch.where(torch.rand_like(x) < p, 1.0, x)), "only salt"),
     (second(mask), "only pepper"),
     (second(lambda x, p: salt_pepper(x, 1 - p)), "swap them"),
@@ -174,37 +205,109 @@ def psnr_of(change):
 # 06.3
 
 
-def squares(a, b):
-    return F.mse_loss(a, b, reduction="sum") / len(a)
+def text():
+    return "241315"
 
 
-def loss(model, x, corrupt):
-    return {"loss": squares(model(corrupt(x)), x)}
+def vae_loss(model, x, corrupt):
+    mu, logvar = model.encode(corrupt(x))
+    logits = model.decode(distributions.reparameterize(mu, logvar))
+    reconstruction = -distributions.bernoulli_log_likelihood(x, logits).mean()
+    kl = distributions.kl_to_standard_normal(mu, logvar).mean()
+    return {"kl": kl, "loss": reconstruction + kl}
 
 
-def loss_no_grad(model, x, corrupt):
+def vae_loss_by_torch(model, x, corrupt):
     with torch.no_grad():
         y = corrupt(x.clone())
-    error = (x - model(y)).pow(2)
-    return {"loss": error.mean() * x[0].numel(), "other": error.sum()}
+    mu, logvar = model.encode(y)
+    q = Normal(mu, logvar.exp().sqrt())
+    z = q.rsample()
+    bits = F.binary_cross_entropy_with_logits(model.decode(z), x, reduction="sum")
+    kl = kl_divergence(q, Normal(torch.zeros_like(mu), 1.0)).sum()
+    return {"loss": (bits + kl) / len(x)}
 
 
-def loss_loop(model, x, corrupt):
-    """Image by image, with a call of `corrupt` for each."""
-    pairs = [(model(corrupt(image[None])), image[None]) for image in x]
-    return {"loss": sum(((a - b) ** 2).sum() for a, b in pairs) / len(x)}
+def vae_with(
+    change=lambda nats, kl: nats.sum(1) + kl, see=None, target=None, code=None
+):
+    """The loss with a part replaced; nats (B, D) and kl (B,) -> (B,) or a number."""
+
+    def answer(model, x, corrupt):
+        y = corrupt(x)
+        mu, logvar = model.encode(see(x, y) if see else y)
+        draw = code or distributions.reparameterize
+        logits = model.decode(draw(mu, logvar))
+        wanted = target(x, y) if target else x
+        bce = F.binary_cross_entropy_with_logits
+        nats = bce(logits, wanted, reduction="none").flatten(1)
+        kl = distributions.kl_to_standard_normal(mu, logvar)
+        return {"loss": torch.as_tensor(change(nats, kl)).mean()}
+
+    return answer
 
 
-def noisy_target(model, x, corrupt):
-    x = corrupt(x)
-    return {"loss": squares(model(x), x)}
+def two_calls(model, x, corrupt):
+    mu, logvar = model.encode(corrupt(x))
+    logits = model.decode(distributions.reparameterize(mu, logvar))
+    log_p = distributions.bernoulli_log_likelihood(corrupt(x), logits)
+    return {"loss": (distributions.kl_to_standard_normal(mu, logvar) - log_p).mean()}
 
 
-def as_loss(value):
-    return (lambda model, x, corrupt: {"loss": value(model, x, corrupt)},)
+def kl_of_clean(model, x, corrupt):
+    mu, logvar = model.encode(corrupt(x))
+    logits = model.decode(distributions.reparameterize(mu, logvar))
+    kl = distributions.kl_to_standard_normal(*model.encode(x))
+    return {"loss": (kl - distributions.bernoulli_log_likelihood(x, logits)).mean()}
+
+
+def without_noise(model, x, corrupt):
+    return vae_loss(model, x, lambda images: images)
+
+
+def noisy_outside(x, y):
+    return y.clamp(0, 1)
 
 
 # 06.4
+
+
+def paired(a, b):
+    difference = (a - b).double()
+    mean, error = difference.mean().item(), difference.std().item() / len(a) ** 0.5
+    if abs(mean) <= 3 * error:
+        return mean, error, "not told apart"
+    return mean, error, "a" if mean > 0 else "b"
+
+
+def paired_numpy(a, b):
+    gap = a.numpy() - b.numpy()
+    mean, error = gap.mean(), gap.std() / np.sqrt(len(gap))  # n, not n - 1
+    words = {1: "a", -1: "b", 0: "not told apart"}
+    side = int(mean - 3 * error > 0) - int(mean + 3 * error < 0)
+    return [float(mean), float(error), words[side]]
+
+
+def paired_with(error, factor=3):
+    def answer(a, b):
+        gap, width = (a - b).mean(), error(a, b)
+        win = "a" if gap > factor * width else "b" if -gap > factor * width else None
+        return gap, width, win or "not told apart"
+
+    return answer
+
+
+def by_sign(a, b):
+    mean, error, _ = paired(a, b)
+    return mean, error, "a" if mean > 0 else "b"
+
+
+def lower_wins(a, b):
+    mean, error, said = paired(a, b)
+    return mean, error, {"a": "b", "b": "a"}.get(said, said)
+
+
+# 06.5
 
 
 def score(denoiser, y, sigma):
@@ -213,6 +316,59 @@ def score(denoiser, y, sigma):
 
 def score_parts(denoiser, y, sigma):
     return denoiser(y) * sigma**-2 - y * sigma**-2
+
+
+# 06.6
+
+
+def uphill(y, score, step, steps):
+    for _ in range(steps):
+        y = y + step * score(y)
+    return y
+
+
+def uphill_again(y, score, step, steps):
+    return uphill_again(y + step * score(y), score, step, steps - 1) if steps else y
+
+
+def uphill_in_place(y, score, step, steps):
+    place, left = y.clone(), steps
+    while left > 0:
+        place += score(place) * step
+        left -= 1
+    return place
+
+
+def langevin(y, score, step, steps):
+    for _ in range(steps):
+        y = y + step * score(y) + math.sqrt(2 * step) * torch.randn_like(y)
+    return y
+
+
+def downhill(y, score, step, steps):
+    for _ in range(steps):
+        y = y - step * score(y)
+    return y
+
+
+def once(y, score, step, steps):
+    arrow = score(y)
+    for _ in range(steps):
+        y = y + step * arrow
+    return y
+
+
+def forgets(y, score, step, steps):
+    end = y
+    for _ in range(steps):
+        end = y + step * score(y)
+    return end
+
+
+def changes(y, score, step, steps):
+    for _ in range(steps):
+        y += step * score(y)
+    return y
 
 
 EXERCISES = {
@@ -242,27 +398,62 @@ EXERCISES = {
         ],
     },
     "06.3": {
-        "check": check.denoiser_loss,
-        "right": [(loss,), (loss_no_grad,), (loss_loop,)],
+        "check": check.training_losses,
+        "right": [(text, vae_loss), (lambda: list("241315"), vae_loss_by_torch)],
         "wrong": [
-            ((noisy_target,), "target is the noisy image"),
-            (as_loss(lambda m, x, c: squares(m(c(x)), c(x))), "called twice"),
-            (as_loss(lambda m, x, c: F.mse_loss(m(c(x)), x)), "mean over pixels"),
+            ((lambda: "ABCDEF", vae_loss), "not letters of lines"),
+            ((lambda: "24131", vae_loss), "5 digit(s)"),
+            ((lambda: "242315", vae_loss), "Line C is not 2"),
+            ((lambda: "111315", vae_loss), "Line A is not 1"),
+            ((lambda: "241311", vae_loss), "Line F is not 1"),
+            ((text, vae_with(target=lambda x, y: y)), "target is the noisy image"),
+            ((text, vae_with(see=lambda x, y: x)), "encoder sees the clean image"),
+            ((text, without_noise), "No noise anywhere"),
+            ((text, vae_with(see=noisy_outside)), "changed on its way"),
+            ((text, two_calls), "called twice"),
+            ((text, kl_of_clean), "encodes two images"),
+            ((text, vae_with(lambda n, k: n.sum(1))), "The KL is missing"),
+            ((text, vae_with(lambda n, k: n.sum(1) - k)), "The KL is subtracted"),
+            ((text, vae_with(lambda n, k: -n.sum(1) - k)), "the bound itself"),
+            ((text, vae_with(lambda n, k: n.mean(1) + k)), "D times too much"),
+            ((text, vae_with(code=lambda m, v: m)), "decode the mean code"),
             (
-                as_loss(
-                    lambda m, x, c: ((m(c(x)) - x) ** 2).sum((1, 2, 3)).sqrt().mean()
-                ),
-                "square root",
+                (text, vae_with(code=lambda m, v: m + v.exp() * torch.randn_like(m))),
+                "no draw from q",
             ),
+            ((text, vae_with(lambda n, k: (n.sum(1) + k).detach())), "no gradient"),
             (
-                as_loss(lambda m, x, c: (lambda y: squares(m(y), y - x))(c(x))),
-                "target is the noise",
+                (text, lambda m, x, c: vae_loss(m, x, c)["loss"]),
+                "Return a dictionary",
             ),
-            ((lambda m, x, c: squares(m(c(x)), x),), "Return a dictionary"),
-            (as_loss(lambda m, x, c: squares(m(c(x).flatten(1)), x)), "give it images"),
         ],
     },
     "06.4": {
+        "check": check.paired_win,
+        "right": [(paired,), (paired_numpy,)],
+        "wrong": [
+            (
+                (
+                    paired_with(
+                        lambda a, b: (a.var() / len(a) + b.var() / len(b)).sqrt()
+                    ),
+                ),
+                "two separate samples",
+            ),
+            ((paired_with(lambda a, b: (a - b).std()),), "standard deviation of the"),
+            ((paired_with(lambda a, b: (a - b).std() / len(a)),), "divided by n"),
+            ((lambda a, b: paired(b, a),), "sign is flipped"),
+            ((by_sign,), "sign of the mean difference alone"),
+            ((lower_wins,), "more decibels are better"),
+            (
+                (paired_with(lambda a, b: (a - b).std() / len(a) ** 0.5, 2),),
+                "two standard errors",
+            ),
+            ((lambda a, b: paired(a, b)[:2],), "Return three things"),
+            ((lambda a, b: (*paired(a, b)[:2], True),), "is one of the texts"),
+        ],
+    },
+    "06.5": {
         "check": check.score,
         "right": [(score,), (score_parts,)],
         "wrong": [
@@ -270,6 +461,18 @@ EXERCISES = {
             ((lambda r, y, s: r(y) - y,), "Divide it by"),
             ((lambda r, y, s: r(y) / s**2,), "not subtracted"),
             ((lambda r, y, s: F.normalize(score(r, y, s)),), "do not normalise"),
+        ],
+    },
+    "06.6": {
+        "check": check.walk,
+        "right": [(uphill,), (uphill_again,), (uphill_in_place,)],
+        "wrong": [
+            ((langevin,), "you add noise"),
+            ((downhill,), "go downhill"),
+            ((once,), "computed once"),
+            ((forgets,), "one step, whatever"),
+            ((changes,), "changed a tensor"),
+            ((lambda y, s, h, n: uphill(y, s, h, n + 1),), "one step too many"),
         ],
     },
 }

@@ -1,8 +1,8 @@
 """Checks of lesson 06."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,12 @@ from vae_helpers.checks.core import (
     Symptoms,
     Wrong,
     call,
+    close,
     declare,
     need_shape,
+    parts,
 )
-from vae_helpers.checks.usual import SQUEEZED, then
+from vae_helpers.checks.usual import SQUEEZED, kl_each, then
 
 # 06.1: random functions are judged by what many of their pixels do. Each limit below lies
 # at least five standard errors away from what a right answer gives.
@@ -53,6 +55,13 @@ def _need_new_noise(function: Callable, name: str) -> None:
     if torch.equal(first, x.double()):
         raise Wrong(f"`{name}` returns x as it is.")
     if torch.equal(first, second):
+        flat = _draw(function, torch.full((1, 1, 6, 6), 0.5), 0.5, name)
+        if flat.min() == flat.max():
+            raise Wrong(
+                f"Nothing in `{name}` is random: all pixels with the same value get the "
+                f"same result, 0.5 becomes {flat.max():.3g} at level 0.5. Every pixel has "
+                "its own chance: draw a number for each."
+            )
         raise Wrong(
             f"`{name}` gives the same noise in every call: it is drawn once, or a seed is "
             "set inside. The noise must be new each time."
@@ -81,14 +90,22 @@ def _alone(s: SimpleNamespace) -> bool:
 def _measure_gaussian(function: Callable) -> SimpleNamespace:
     _need_new_noise(function, "gaussian")
     images, level = _images(), 0.6
-    noise = {
-        (kind, size): _draw(function, x, size, "gaussian") - x
-        for kind, x in images.items()
-        for size in (0.6, 0.2, 1.5, 0.04)
-    }
+
+    def noises(sizes: tuple[float, ...]) -> dict:
+        return {
+            (kind, size): _draw(function, x, size, "gaussian") - x
+            for kind, x in images.items()
+            for size in sizes
+        }
+
+    noise = noises((0.6, 0.5, 0.2, 0.04))
+    ink = images[INK].double()
+    kept = {size: 1 + _slope(noise[INK, size], ink) for size in (0.6, 0.5, 0.2)}
+    # A root of 1 - level^2 has no value there; what is wrong is known by now.
+    noise |= {} if _keeps(_root)(kept) else noises((1.5,))
     main, x = noise[GREY, level], images[GREY].double()
     y = main + x
-    ink = noise[INK, level]
+    on_ink = noise[INK, level]
     tall, wide = (main.std(axis).max().item() for axis in (2, 3))
     bright, dim = (main[part].std().item() for part in (x > 0.6, x < 0.4))
     widths = {key: n.std().item() / key[1] for key, n in noise.items()}
@@ -107,15 +124,14 @@ def _measure_gaussian(function: Callable) -> SimpleNamespace:
         within=main.flatten(1).std(1).max().item(),
         tall=tall,
         wide=wide,
-        own=float(
-            ((y - y.mean()) * (x - x.mean())).mean() / ((x - x.mean()) ** 2).mean()
-        ),
+        own=_slope(y, x),
+        kept=kept,
         mean=max(
             (n.mean().item() / size for (_, size), n in noise.items() if size > 0.1),
             key=abs,
         ),
         top=main.max().item() / level,
-        dark=ink[images[INK] == 0].std().item() / level,
+        dark=on_ink[images[INK] == 0].std().item() / level,
         width=widths[GREY, 0.6],
         small=widths[GREY, 0.2],
         spread=max(abs(w - 1) for w in widths.values()),
@@ -124,6 +140,27 @@ def _measure_gaussian(function: Callable) -> SimpleNamespace:
             key=abs,
         ),
     )
+
+
+def _slope(y: Tensor, x: Tensor) -> float:
+    """Of the best straight line from x to y: 1 where y is x plus noise of its own."""
+    x = x - x.mean()
+    return float(((y - y.mean()) * x).mean() / (x**2).mean())
+
+
+def _keeps(factor: Callable[[float], float]) -> Callable:
+    """Whether x stands in the noisy image with this factor: a test of level -> slope."""
+    return lambda kept: all(
+        abs(slope - factor(level)) < 0.03 for level, slope in kept.items()
+    )
+
+
+def _root(level: float) -> float:
+    return (1 - level**2) ** 0.5
+
+
+def _mixed(factor: Callable[[float], float]) -> Callable:
+    return lambda x, level: factor(level) * x + level * torch.randn_like(x)
 
 
 def _noise(change: Callable) -> Callable:
@@ -224,6 +261,18 @@ GAUSSIAN = [
         lambda x, level: level * torch.randn_like(x),
     ),
     Symptom(
+        "`gaussian` mixes: x is multiplied by 1 - level before the noise is added, so the "
+        "strokes fade as well. Here y = x + noise, and x stays whole.",
+        lambda s: _keeps(lambda level: 1 - level)(s.kept),
+        _mixed(lambda level: 1 - level),
+    ),
+    Symptom(
+        "`gaussian` mixes: x is multiplied by the root of 1 - level^2, as in diffusion "
+        "models, so the strokes fade as well. Here y = x + noise, and x stays whole.",
+        lambda s: _keeps(_root)(s.kept),
+        _mixed(_root),
+    ),
+    Symptom(
         "The noise of `gaussian` has a positive mean. `torch.rand` is uniform on "
         "[0, 1]; needed is the normal `torch.randn`.",
         lambda s: not s.negative and s.top <= 1.001,
@@ -246,6 +295,15 @@ GAUSSIAN = [
         "its value.",
         lambda s: s.dark < 0.1,
         lambda x, level: torch.where(x > 0, x + level * torch.randn_like(x), x),
+    ),
+    Symptom(
+        lambda s: (
+            "In `gaussian` the image does not stay whole: at level 0.5 white lies "
+            f"{s.kept[0.5]:.2f} above black, on average over the noise, where 1 is needed. "
+            "Add the noise to x itself."
+        ),
+        lambda s: not _keeps(lambda level: 1)(s.kept),
+        _mixed(lambda level: 0.5),
     ),
     Symptom(
         "`gaussian` adds no noise when `level` is small. Use the level that is given.",
@@ -304,7 +362,7 @@ def _fine_gaussian(s: SimpleNamespace) -> bool:
         and s.reach > 3.4
         and abs(s.mean) < 0.05
         and abs(s.tails) < 0.2
-        and abs(s.own - 1) < 0.2
+        and _keeps(lambda level: 1)(s.kept)
         and _alone(s.shared)
     )
 
@@ -508,12 +566,14 @@ SALT_PEPPER = [
         ),
     ),
     Symptom(
-        "`salt_pepper` gives only salt: half of it must be pepper, 0.",
+        "`salt_pepper` gives only salt: half of it must be pepper, 0. If you have two tests "
+        "on one random number, see where both hold: there the later one wins.",
         lambda s: s.first.share > 0.01 and s.first.white == 1,
         _hit_by(_uniform(), lambda u, level, x: torch.ones_like(x)),
     ),
     Symptom(
-        "`salt_pepper` gives only pepper: half of it must be salt, 1.",
+        "`salt_pepper` gives only pepper: half of it must be salt, 1. If you have two tests "
+        "on one random number, see where both hold: there the later one wins.",
         lambda s: s.first.share > 0.01 and s.first.white == 0,
         _hit_by(_uniform(), _zero),
     ),
@@ -525,12 +585,33 @@ SALT_PEPPER = [
     ),
     *_places("salt_pepper", _half),
     Symptom(
-        "In `salt_pepper` the place of a pixel decides whether it becomes black or white. It "
-        "must be chance, half and half.",
+        "In `salt_pepper` a place is white in all images or black in all of them: the coin "
+        "between salt and pepper is drawn once for all images, or the place decides. Every "
+        "pixel of every image has its own coin.",
+        lambda s: s.first.luck.images > 0.2 and _alone(s.first.shared),
+        _hit_by(
+            _uniform(),
+            lambda u, level, x: (
+                torch.randint(0, 2, x.shape[-2:]).expand(x.shape).float()
+            ),
+        ),
+    ),
+    Symptom(
+        "In `salt_pepper` neighbours share the coin between salt and pepper. Every pixel has "
+        "its own coin.",
         lambda s: not _alone(s.first.luck) and _alone(s.first.shared),
         _hit_by(
             _uniform(),
-            lambda u, level, x: (torch.arange(x.shape[3]) % 2).expand(x.shape).float(),
+            lambda u, level, x: _uniform(2)(x).round(),
+        ),
+    ),
+    Symptom(
+        "`salt_pepper` draws twice, for salt and for pepper, and some pixels are hit by both: "
+        "too few are destroyed. Use one random number for both.",
+        lambda s: _share(s, lambda p: p - p**2 / 4, 0.01),
+        lambda x, level: _hit_by(_uniform(), _zero)(
+            _hit_by(_uniform(), lambda u, level, x: torch.ones_like(x))(x, level / 2),
+            level / 2,
         ),
     ),
     Symptom(
@@ -737,165 +818,683 @@ psnr = declare(
 )
 
 
-# 06.3
-
-
 def _squares(a, b):
     return ((a - b) ** 2).flatten(1).sum(1)
 
 
-def _denoiser_loss(model, x, corrupt):
-    return _squares(model(corrupt(x)), x).mean()
+# 06.3: what the best network of each loss line returns for a noisy image.
+
+LINES = {"A": "2", "B": "4", "C": "1", "D": "3", "E": "1", "F": "5"}
+ASKED = {
+    "A": "Input and target are the same noisy image there. Given the input, what is "
+    "still unknown about the target?",
+    "B": "Look at what the network is given there: has it seen a noisy image at all?",
+    "C": "`corrupt` is called twice there. Given the input, what is the mean of the noise "
+    "in the target?",
+    "D": "The target there is the noise. Which mean does the squared error ask for?",
+    "E": "Input and target there are those of the denoising autoencoder.",
+    "F": "Where the output is below 0 or above 1, `clamp` is level. Which slope does the "
+    "loss have there?",
+}
 
 
-def _noisy_target(model, x, corrupt):
-    y = corrupt(x)
-    return _squares(model(y), y).mean()
+def _text(answer: Callable) -> str:
+    found = call(answer, ())
+    if found is None:
+        raise Wrong("`best_answers` returned None. Does it end with `return ...`?")
+    if isinstance(found, dict):
+        found = [found.get(letter, "") for letter in LINES]
+    if isinstance(found, list | tuple):
+        found = "".join(str(item) for item in found)
+    return "".join(str(found).split()).replace(",", "")
 
 
-def _other_noisy_target(model, x, corrupt):
-    return _squares(model(corrupt(x)), corrupt(x)).mean()
+def _first_miss(found: str) -> str:
+    for (letter, right), said in zip(LINES.items(), found, strict=True):
+        if said != right:
+            return f"Line {letter} is not {said}. {ASKED[letter]}"
+    return ""
 
 
+def _always(text: str) -> Callable:
+    return lambda: text
+
+
+def _but(letter: str, digit: str) -> Callable:
+    """The right text with one digit changed."""
+    return _always("".join((LINES | {letter: digit}).values()))
+
+
+BEST_ANSWERS = Symptoms(
+    right=_always("".join(LINES.values())),
+    measure=_text,
+    table=[
+        Symptom(
+            "Return numbers of answers, not letters of lines: one digit from 1 to 5 for "
+            "each of A to F, in this order.",
+            lambda found: bool(found) and not found.isdigit(),
+            _always("ABCDEF"),
+        ),
+        Symptom(
+            lambda found: (
+                f"Your text has {len(found)} digit(s); needed are six, one for each of the "
+                "lines A to F."
+            ),
+            lambda found: len(found) != len(LINES),
+            _always("123"),
+        ),
+        Symptom(
+            "The answers have the numbers 1 to 5.",
+            lambda found: not set(found) <= set("12345"),
+            _but("A", "7"),
+        ),
+        Symptom(
+            _first_miss,
+            lambda found: found != "".join(LINES.values()),
+            _but("C", "2"),
+        ),
+    ],
+    fine=lambda found: found == "".join(LINES.values()),
+    name="best_answers",
+)
+
+
+class _Half(nn.Module):
+    """A VAE of two matrices that keeps what goes through it."""
+
+    def __init__(self, pixels: int, latents: int = 3) -> None:
+        super().__init__()
+        draw = torch.Generator().manual_seed(pixels)
+        self.first = nn.Parameter(torch.randn(pixels, 2 * latents, generator=draw) / 2)
+        self.second = nn.Parameter(torch.randn(latents, pixels, generator=draw))
+        self.seen: list[Tensor] = []
+        self.codes: list[tuple[Tensor, Tensor]] = []
+        self.decoded: list[tuple[Tensor, Tensor]] = []
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if x.ndim != 4:
+            raise Wrong(
+                f"`model.encode` got a tensor of shape {tuple(x.shape)}; give it images "
+                "(B, C, H, W)."
+            )
+        self.seen.append(x.detach())
+        self.shape = tuple(x.shape[1:])
+        mu, logvar = (x.flatten(1) @ self.first).chunk(2, 1)
+        self.codes.append((mu, logvar))
+        return mu, logvar
+
+    def decode(self, z: Tensor) -> Tensor:
+        if z.ndim != 2 or z.shape[1] != len(self.second):
+            raise Wrong(
+                f"`model.decode` got a tensor of shape {tuple(z.shape)}; it takes codes "
+                f"(B, Z), here Z = {len(self.second)}."
+            )
+        logits = (z @ self.second).unflatten(1, self.shape)
+        self.decoded.append((z, logits))
+        return logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise Wrong(
+            "Call `model.encode` and `model.decode`: the loss needs mu and logvar."
+        )
+
+
+@dataclass
+class _Run:
+    """What a loss of a denoising VAE did with one batch.
+
+    Attributes:
+        x: (B, C, H, W) clean; noisy: what each call of `corrupt` returned.
+        model: it knows what it was given; loss: what the answer returned.
+        slopes: of the loss in the two matrices of the model, None where none passes.
+        through: of the decoded code in mu and logvar, None where none passes.
+    """
+
+    x: Tensor
+    noisy: list[Tensor]
+    model: _Half
+    loss: Tensor
+    slopes: tuple
+    through: tuple
+
+    @property
+    def y(self) -> Tensor:
+        return self.noisy[0]
+
+    @property
+    def sees_noisy(self) -> bool:
+        """Whether the encoder got what `corrupt` returned, as it was."""
+        return any(torch.equal(self.model.seen[0], y) for y in self.noisy)
+
+    def is_loss(self, formula: Callable) -> bool:
+        """Whether the loss is that of a formula of (run, mu, logvar, logits)."""
+        if not self.model.decoded or self.loss.shape:
+            return False
+        value = formula(self, *self.model.codes[0], self.model.decoded[0][1])
+        return torch.allclose(self.loss, value, rtol=1e-4)
+
+
+def _run_vae(answer: Callable, corrupt: Callable, size: int = 5) -> _Run:
+    x = torch.rand(size, 1, 3, 4, generator=torch.Generator().manual_seed(size))
+    model, noisy = _Half(x[0].numel()), []
+
+    def kept(images: Tensor) -> Tensor:
+        noisy.append(corrupt(images))
+        return noisy[-1].clone()
+
+    result = call(lambda x: answer(model, x, kept), (x,), size)
+    if result is None:
+        raise Wrong("Your function returned None. Does it end with `return ...`?")
+    if not isinstance(result, dict) or "loss" not in result:
+        raise Wrong('Return a dictionary with the entry "loss": `{"loss": ...}`.')
+    if not model.training:
+        raise Wrong(
+            "Your function leaves the model in another mode: `model.eval()`. Leave the mode "
+            "to the caller."
+        )
+    loss = torch.as_tensor(result["loss"])
+    if not model.seen:
+        raise Wrong("`model.encode` is never called: the code comes from it.")
+    z = model.decoded[0][0] if model.decoded else loss
+    slopes = _slopes_of(loss, (model.first, model.second))
+    through = _slopes_of(z, model.codes[0])
+    return _Run(x, noisy, model, loss.detach(), slopes, through)
+
+
+def _slopes_of(value: Tensor, leaves: tuple) -> tuple:
+    """Gradients of a sum, None where none passes."""
+    if not (value.requires_grad and all(leaf.requires_grad for leaf in leaves)):
+        return (None,) * len(leaves)
+    return torch.autograd.grad(
+        value.sum(), leaves, allow_unused=True, retain_graph=True
+    )
+
+
+def _masked(x: Tensor) -> Tensor:
+    return x * (torch.rand_like(x) < 0.6)
+
+
+def _shifted(x: Tensor) -> Tensor:
+    return x + 0.5 * torch.randn_like(x)
+
+
+def _measure_vae(answer: Callable) -> SimpleNamespace:
+    run = _run_vae(answer, _masked)
+    try:  # a noisy target outside [0, 1] may stop the answer; then the first run tells
+        clips = not _run_vae(answer, _shifted).sees_noisy
+    except Exception:
+        clips = False
+    codes = _run_vae(answer, _masked, 4000).model if run.model.decoded else None
+    eps = torch.zeros(1, 3)
+    if codes is not None and codes.decoded[0][0].shape == codes.codes[0][0].shape:
+        (mu, logvar), z = codes.codes[0], codes.decoded[0][0]
+        eps = ((z - mu) / torch.exp(0.5 * logvar)).detach()
+    return SimpleNamespace(
+        run=run,
+        clips=clips,
+        eps=eps,
+        finite=bool(run.loss.isfinite().all()),
+    )
+
+
+def _nats(target: Tensor, logits: Tensor) -> Tensor:
+    """(B, C, H, W), logits -> (B,): minus the Bernoulli log-likelihood."""
+    each = nn.functional.softplus(logits) - target * logits
+    return each.flatten(1).sum(1)
+
+
+def _right_nats(r: _Run, mu: Tensor, logvar: Tensor, logits: Tensor) -> Tensor:
+    return (_nats(r.x, logits) + _kl(mu, logvar)).mean()
+
+
+def _terms(r: "_Run") -> tuple[float, float]:
+    """Reconstruction term and KL for the code that was drawn, means over the batch."""
+    codes, (_, logits) = r.model.codes[0], r.model.decoded[0]
+    return _nats(r.x, logits).mean().item(), _kl(*codes).mean().item()
+
+
+def _kl(mu: Tensor, logvar: Tensor) -> Tensor:
+    return kl_each(mu, logvar).sum(1)
+
+
+def _sample(mu: Tensor, logvar: Tensor) -> Tensor:
+    return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+
+
+def _vae_answer(
+    formula: Callable, see: Callable | None = None, code=_sample
+) -> Callable:
+    """An answer: what the encoder sees, how the code is made, and the formula of the loss."""
+
+    def answer(model: _Half, x: Tensor, corrupt: Callable) -> dict:
+        y = corrupt(x)
+        mu, logvar = model.encode(y if see is None else see(x, y))
+        logits = model.decode(code(mu, logvar))
+        return {"loss": formula(SimpleNamespace(x=x, y=y), mu, logvar, logits)}
+
+    return answer
+
+
+# Diagnosis -> the formula of (run, mu, logvar, logits) with that mistake.
 # fmt: off
-LOSS_MISTAKES = {
-    "The target is the noisy image: the network is paid for keeping the noise. "
-    "Compare with the clean x.":
-        _noisy_target,
-    "The noise is on the target and the network sees the clean image. It must be the "
-    "other way round.":
-        lambda m, x, c: _squares(m(x), c(x)).mean(),
-    "No noise anywhere: the network sees the clean image. Give it `corrupt(x)`.":
-        lambda m, x, c: _squares(m(x), x).mean(),
-    "`corrupt` is called twice: the target is another noisy copy. Compare with the "
-    "clean x.":
-        _other_noisy_target,
-    "The noise is added to the output. It belongs on the input.":
-        lambda m, x, c: _squares(c(m(x)), x).mean(),
-    "The noisy input is clipped. Give the network what `corrupt` returns.":
-        lambda m, x, c: _squares(m(c(x).clamp(0, 1)), x).mean(),
-    "The target is the noise. Here the network returns the clean image.":
-        lambda m, x, c: (lambda y: _squares(m(y), y - x).mean())(c(x)),
-    "This is a mean over pixels. Sum over pixels, mean over the batch.":
-        lambda m, x, c: ((m(c(x)) - x) ** 2).mean(),
+VAE_FORMULAS = {
+    "The target is the noisy image: the decoder is paid for keeping the noise. The "
+    "reconstruction term is for the clean x.":
+        lambda r, m, v, o: (_nats(r.y, o) + _kl(m, v)).mean(),
+    "The KL is missing: without it the code has no price, and this is no bound. Add the KL "
+    "of the code that the noisy image got, to the prior.":
+        lambda r, m, v, o: _nats(r.x, o).mean(),
+    "The KL is subtracted. In a loss both terms are costs: add it.":
+        lambda r, m, v, o: (_nats(r.x, o) - _kl(m, v)).mean(),
+    "This is the bound itself, and training would make it smaller. The loss is its "
+    "negative.":
+        lambda r, m, v, o: -_right_nats(r, m, v, o),
+    "The reconstruction term has the wrong sign: the log-likelihood is to grow, so the loss "
+    "has its negative.":
+        lambda r, m, v, o: (_kl(m, v) - _nats(r.x, o)).mean(),
+    "The reconstruction term is a mean over pixels, the KL a sum: the KL then weighs D times "
+    "too much. Sum both.":
+        lambda r, m, v, o: (_nats(r.x, o) / r.x[0].numel() + _kl(m, v)).mean(),
+    "The KL is a mean over the latent dimensions. Sum over them.":
+        lambda r, m, v, o: (_nats(r.x, o) + kl_each(m, v).mean(1)).mean(),
+    "The KL is summed over the batch, the reconstruction term is a mean. Take the mean over "
+    "the batch of both.":
+        lambda r, m, v, o: _nats(r.x, o).mean() + _kl(m, v).sum(),
     "The loss is summed over the batch. Take the mean over the batch.":
-        lambda m, x, c: _squares(m(c(x)), x).sum(),
-    "The loss has one number for each image. Take the mean over the batch.":
-        lambda m, x, c: _squares(m(c(x)), x),
-    "There is a square root: needed is the squared error itself.":
-        lambda m, x, c: _squares(m(c(x)), x).sqrt().mean(),
-    "This is the absolute error, whose best answer is the posterior median. Here we "
-    "want the squared error.":
-        lambda m, x, c: (m(c(x)) - x).abs().flatten(1).sum(1).mean(),
-    "No gradient reaches the network: `.item()`, `.detach()` or no_grad cuts it.":
-        lambda m, x, c: _denoiser_loss(m, x, c).detach(),
+        lambda r, m, v, o: (_nats(r.x, o) + _kl(m, v)).sum(),
+    "The reconstruction term is the squared error of the picture. The decoder's pixels are "
+    "Bernoulli: use their log-likelihood, with the logits.":
+        lambda r, m, v, o: (
+            ((o.sigmoid() - r.x) ** 2).flatten(1).sum(1) + _kl(m, v)
+        ).mean(),
+    "The reconstruction term is the squared error of the logits. The decoder's pixels are "
+    "Bernoulli: use their log-likelihood.":
+        lambda r, m, v, o: (((o - r.x) ** 2).flatten(1).sum(1) + _kl(m, v)).mean(),
+    "The sigmoid is applied twice: `model.decode` returns logits, and the log-likelihood "
+    "takes logits.":
+        lambda r, m, v, o: (_nats(r.x, o.sigmoid()) + _kl(m, v)).mean(),
+    "The KL is twice as large as it should be: its one half is missing.":
+        lambda r, m, v, o: (_nats(r.x, o) + 2 * _kl(m, v)).mean(),
+    "The KL has half the size it should have.":
+        lambda r, m, v, o: (_nats(r.x, o) + 0.5 * _kl(m, v)).mean(),
 }
 # fmt: on
 
 
-class _Small(nn.Module):
-    """A network with one matrix of weights, for images of any shape."""
+def _no_decoding(model: _Half, x: Tensor, corrupt: Callable) -> dict:
+    return {"loss": _kl(*model.encode(corrupt(x))).mean()}
 
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.weight = weight
 
-    def forward(self, y: Tensor) -> Tensor:
-        if y.ndim != 4:
-            raise Wrong(
-                f"The network got a tensor of shape {tuple(y.shape)}; give it images "
-                "(B, C, H, W)."
+def _two_codes(model: _Half, x: Tensor, corrupt: Callable) -> dict:
+    mu, logvar = model.encode(corrupt(x))
+    logits = model.decode(_sample(mu, logvar))
+    return {"loss": (_nats(x, logits) + _kl(*model.encode(x))).mean()}
+
+
+def _two_noises(model: _Half, x: Tensor, corrupt: Callable) -> dict:
+    mu, logvar = model.encode(corrupt(x))
+    logits = model.decode(_sample(mu, logvar))
+    return {"loss": (_nats(corrupt(x), logits) + _kl(mu, logvar)).mean()}
+
+
+def _no_noise(model: _Half, x: Tensor, corrupt: Callable) -> dict:
+    mu, logvar = model.encode(x)
+    return {
+        "loss": _right_nats(
+            SimpleNamespace(x=x), mu, logvar, model.decode(_sample(mu, logvar))
+        )
+    }
+
+
+def _all_cut(model: _Half, x: Tensor, corrupt: Callable) -> dict:
+    loss = _vae_answer(_right_nats)(model, x, corrupt)["loss"]
+    return {"loss": loss.detach()}
+
+
+def _normal(eps: Tensor) -> bool:
+    """Whether noise (4000, 3) is standard normal, new for every image and latent."""
+    if len(eps) < 2:
+        return False
+    together = torch.corrcoef(eps.T).fill_diagonal_(0).abs().max()
+    middle, spread = eps.mean(0).abs().max(), (eps.std(0) - 1).abs().max()
+    return bool(middle < 0.1 and spread < 0.07 and together < 0.1)
+
+
+VAE_LOSS = Symptoms(
+    right=_vae_answer(_right_nats),
+    measure=_measure_vae,
+    table=[
+        Symptom(
+            "Nothing is decoded. Draw a code, decode it, and compare with the clean image.",
+            lambda s: not s.run.model.decoded,
+            _no_decoding,
+        ),
+        Symptom(
+            "No noise anywhere: the encoder sees the clean image, as in an ordinary VAE. Give "
+            "it `corrupt(x)`.",
+            lambda s: not s.run.noisy,
+            _no_noise,
+        ),
+        Symptom(
+            "The encoder sees the clean image and the noise is elsewhere. The noisy image "
+            "goes in, and the clean one is the target.",
+            lambda s: torch.equal(s.run.model.seen[0], s.run.x),
+            _vae_answer(
+                lambda r, m, v, o: (_nats(r.y, o) + _kl(m, v)).mean(), lambda x, y: x
+            ),
+        ),
+        Symptom(
+            "The noisy input is changed on its way, clipped perhaps. Give the encoder what "
+            "`corrupt` returns.",
+            lambda s: not s.run.sees_noisy or s.clips,
+            _vae_answer(_right_nats, lambda x, y: y.clamp(0, 1)),
+        ),
+        Symptom(
+            "You decode the mean code. The bound needs a draw from q(z | y).",
+            lambda s: bool(s.eps.abs().max() < 1e-3),
+            _vae_answer(_right_nats, code=lambda mu, logvar: 1 * mu),
+        ),
+        Symptom(
+            "The code is no draw from q(z | y): it needs mu + sigma * eps, with sigma = "
+            "exp(0.5 * logvar) and new standard normal noise for every image and latent "
+            "dimension. `reparameterize(mu, logvar)` gives one.",
+            lambda s: not _normal(s.eps),
+            _vae_answer(
+                _right_nats,
+                code=lambda mu, logvar: mu + logvar.exp() * torch.randn_like(mu),
+            ),
+        ),
+        Symptom(
+            "The model encodes two images. There is one code here, that of the noisy image: "
+            "its KL is the one in the loss.",
+            lambda s: len(s.run.model.seen) > 1,
+            _two_codes,
+        ),
+        Symptom(
+            "`corrupt` is called twice: the target is another noisy copy, or the noise is added "
+            "twice. Call it once, for the input, and compare with the clean x.",
+            lambda s: len(s.run.noisy) > 1,
+            _two_noises,
+        ),
+        Symptom(
+            "The loss is no finite number.",
+            lambda s: not s.finite,
+            _vae_answer(lambda r, m, v, o: _right_nats(r, m, v, o) * torch.inf),
+        ),
+        Symptom(
+            lambda s: (
+                f"The loss has shape {tuple(s.run.loss.shape)}; needed is one number, the "
+                "mean over the batch."
+            ),
+            lambda s: bool(s.run.loss.shape),
+            _vae_answer(lambda r, m, v, o: _nats(r.x, o) + _kl(m, v)),
+        ),
+        *[
+            Symptom(
+                sentence,
+                lambda s, formula=formula: s.run.is_loss(formula),
+                _vae_answer(formula),
             )
-        return torch.tanh(y.flatten(1) @ self.weight).view_as(y)
-
-
-class _Noise:
-    """A corruption whose noise depends on the image and on how often it was seen.
-
-    So a loop over the images gets the noise of a call for the whole batch, and a second
-    call for the same image gets another.
-    """
-
-    def __init__(self) -> None:
-        self.seen: dict[int, int] = {}
-
-    def __call__(self, x: Tensor) -> Tensor:
-        images = x if x.ndim == 4 else x[None]
-        noise = torch.stack([self._draw(image) for image in images])
-        return x + 0.5 * noise.view_as(x)
-
-    def _draw(self, image: Tensor) -> Tensor:
-        key = round(1000 * image.detach().double().sum().item())
-        self.seen[key] = self.seen.get(key, 0) + 1
-        generator = torch.Generator().manual_seed(abs(key) + 10**6 * self.seen[key])
-        return torch.randn(image.shape, generator=generator).to(image.device)
-
-
-def _loss_of(answer: Callable) -> Callable:
-    """loss(model, x, corrupt) -> {"loss": ...} as a function of weights and images."""
-
-    def run(weight: Tensor, x: Tensor) -> Any:
-        model = _Small(weight)
-        result = answer(model, x, _Noise())
-        if not isinstance(result, dict) or "loss" not in result:
-            raise Wrong('Return a dictionary with the entry "loss": `{"loss": ...}`.')
-        if not model.training:
-            raise Wrong(
-                "Your function leaves the model in another mode: `model.eval()` switches "
-                "dropout off for the rest of the training. Leave the mode to the caller."
-            )
-        return result["loss"]
-
-    return run
-
-
-def _entry(loss: Callable) -> Callable:
-    return lambda model, x, corrupt: {"loss": loss(model, x, corrupt)}
-
-
-def _case(size: int, channels: int = 1, height: int = 3, width: int = 4) -> tuple:
-    x = torch.rand(size, channels, height, width)
-    pixels = x[0].numel()
-    return torch.randn(pixels, pixels) / 3, x
-
-
-denoiser_loss = declare(
-    "06.3 denoiser_loss",
-    "random networks and batches of many shapes: input, target, sums and gradients.",
-    Part(
-        right=_entry(_denoiser_loss),
-        cases=lambda: [
-            (torch.eye(2), torch.tensor([[[[1.0, 0.0]]], [[[0.5, 0.5]]]])),
-            *[_case(2 + i % 4, 1 + i % 2) for i in range(9)],
+            for sentence, formula in VAE_FORMULAS.items()
         ],
-        edges=lambda: {
-            "one image in the batch": _case(1),
-            "a single pixel": _case(3, 1, 1, 1),
-            "three channels": _case(3, 3),
-            "images that are not square": _case(3, 1, 2, 6),
-            "a batch of 128 images": _case(128, 1, 2, 2),
-            "black images": (_case(1)[0], torch.zeros(3, 1, 3, 4)),
-            "weights that are large": (5 * _case(1)[0], torch.rand(3, 1, 3, 4)),
-        },
-        gradients=("weight",),
-        adapt=_loss_of,
-        strides=False,
-        # fmt: off
-        wrong={sentence: _entry(loss) for sentence, loss in LOSS_MISTAKES.items()}
-        | {
-            "784 pixels are built in. Sum over the pixels that an image has.": _entry(
-                lambda m, x, c: 784 * ((m(c(x)) - x) ** 2).mean()
+        Symptom(
+            lambda s: (
+                f"The loss is {s.run.loss:.4g} where "
+                f"{sum(_terms(s.run)):.4g} is right for this code, and this in none of the "
+                "usual ways. Print its two terms alone: the reconstruction is "
+                f"{_terms(s.run)[0]:.4g}, the KL {_terms(s.run)[1]:.4g}."
             ),
-            "The squared error has a factor one half. Leave it out.": _entry(
-                lambda m, x, c: 0.5 * _denoiser_loss(m, x, c)
+            lambda s: not s.run.is_loss(_right_nats),
+            _vae_answer(lambda r, m, v, o: 3 * _right_nats(r, m, v, o)),
+        ),
+        Symptom(
+            "The loss is right, but no gradient reaches the encoder's or the decoder's "
+            "weights: `.item()`, `.detach()` or no_grad cuts it.",
+            lambda s: any(g is None for g in s.run.slopes),
+            _all_cut,
+        ),
+        Symptom(
+            "The loss is right, but the reconstruction term sends no gradient to mu or to "
+            "logvar: the code is detached, and the encoder learns from the KL alone.",
+            lambda s: any(g is None for g in s.run.through),
+            _vae_answer(
+                _right_nats, code=lambda mu, logvar: _sample(mu, logvar).detach()
             ),
-        },
-        # fmt: on
-    ),
+        ),
+    ],
+    fine=lambda s: s.run.is_loss(_right_nats),
+    name="my_denoising_vae_loss",
+    answer=1,
+)
+
+
+training_losses = declare(
+    "06.3 best_answers and my_denoising_vae_loss",
+    "all six lines; and a loss whose encoder sees the noisy image, whose target is the clean "
+    "one, with a fresh draw of the code, its KL, and gradients for all weights.",
+    BEST_ANSWERS,
+    VAE_LOSS,
 )
 
 
 # 06.4
+
+VERDICTS = {"a": 1.0, "b": -1.0, "not told apart": 0.0}
+
+
+def _mean_and_error(difference: Tensor) -> tuple[Tensor, Tensor]:
+    return difference.mean(), difference.std() / len(difference) ** 0.5
+
+
+def _judged(gap: Tensor, error: Tensor, needed: float = 3) -> str:
+    return "a" if gap > needed * error else "b" if gap < -needed * error else TIED
+
+
+TIED = "not told apart"
+
+
+def _paired(a: Tensor, b: Tensor) -> tuple:
+    gap, error = _mean_and_error(a - b)
+    return gap, error, _judged(gap, error)
+
+
+def _numbers(answer: Callable) -> Callable:
+    """Mean difference and standard error alone; an error with n for n - 1 counts as right."""
+
+    def run(a: Tensor, b: Tensor) -> tuple:
+        result = answer(a, b)
+        if not isinstance(result, tuple | list) or len(result) != 3:
+            raise Wrong(
+                "Return three things, in this order: the mean difference, its standard error, "
+                'and the verdict, "a", "b" or "not told apart".'
+            )
+        gap, error, _ = result
+        right = _mean_and_error(a - b)[1]
+        with_n = right * (1 - 1 / len(a)) ** 0.5
+        if torch.is_tensor(error) or isinstance(error, float):
+            same = abs(float(error) - float(with_n)) <= 1e-4 * float(with_n)
+            error = right if torch.as_tensor(error).ndim == 0 and same else error
+        return gap, error
+
+    return run
+
+
+def _verdict(answer: Callable) -> Callable:
+    """The verdict as a number."""
+
+    def run(a: Tensor, b: Tensor) -> tuple[Tensor]:
+        said = answer(a, b)[2]
+        if not isinstance(said, str) or said not in VERDICTS:
+            raise Wrong(
+                f'The verdict is one of the texts "a", "b" and "not told apart"; got {said!r}.'
+            )
+        return (torch.tensor(VERDICTS[said]),)
+
+    return run
+
+
+def _scores(n: int, gap: float, hard: float = 2.0, own: float = 0.5) -> tuple:
+    """Decibels of two methods on n images: what is hard for both, and what is not."""
+    shared = 15 + hard * torch.randn(n)
+    rest = own * torch.randn(n)
+    rest = rest - rest.mean() + gap  # the mean difference is known
+    return shared + rest, shared
+
+
+def _error_as(error: Callable) -> Callable:
+    return lambda a, b: (
+        (a - b).mean(),
+        error(a, b),
+        _judged((a - b).mean(), error(a, b)),
+    )
+
+
+# fmt: off
+PAIRED_NUMBERS = {
+    "The sign is flipped: the difference is a minus b, positive when a has more decibels.":
+        lambda a, b: _paired(b, a),
+    "This is the error of two separate samples: the spreads of a and of b are added. Both "
+    "methods got the same images, so take the differences first, image by image.":
+        _error_as(lambda a, b: ((a.var() + b.var()) / len(a)) ** 0.5),
+    "The standard errors of a and of b are added. Both methods got the same images: take the "
+    "differences first, image by image, and the standard error of these.":
+        _error_as(lambda a, b: (a.std() + b.std()) / len(a) ** 0.5),
+    "This is the standard deviation of the differences, how far one image's difference lies "
+    "from the mean. The standard error of the mean is smaller by the root of n.":
+        _error_as(lambda a, b: (a - b).std()),
+    "This is the variance of the differences. The standard error is their standard deviation "
+    "over the root of n.":
+        _error_as(lambda a, b: (a - b).var()),
+    "The standard deviation is divided by n. Divide it by the root of n.":
+        _error_as(lambda a, b: (a - b).std() / len(a)),
+    "The root is missing: this is the variance of the mean. The standard error is its root.":
+        _error_as(lambda a, b: (a - b).var() / len(a)),
+    "This is the standard error of a alone. Take that of the differences.":
+        _error_as(lambda a, b: a.std() / len(a) ** 0.5),
+    "This is the standard error of b alone. Take that of the differences.":
+        _error_as(lambda a, b: b.std() / len(a) ** 0.5),
+    "This is the difference of the two standard errors. Take the differences first, image by "
+    "image, and the standard error of these.":
+        _error_as(lambda a, b: (a.std() - b.std()) / len(a) ** 0.5),
+    "This is three times the standard error. Return the standard error itself; the 3 belongs "
+    "to the verdict.":
+        _error_as(lambda a, b: 3 * (a - b).std() / len(a) ** 0.5),
+    "The error divides by the root of n - 1 as well. `std` has the n - 1 inside already: "
+    "divide it by the root of n.":
+        _error_as(lambda a, b: (a - b).std() / (len(a) - 1) ** 0.5),
+    "The mean is taken of the absolute differences: then a is never behind.":
+        lambda a, b: ((a - b).abs().mean(), *_paired(a, b)[1:]),
+    "This is the median of the differences. The standard error belongs to the mean.":
+        lambda a, b: ((a - b).median(), *_paired(a, b)[1:]),
+    "This is the sum of the differences. Take their mean.":
+        lambda a, b: ((a - b).sum(), *_paired(a, b)[1:]),
+    "You return one difference for each image. Take their mean.":
+        lambda a, b: (a - b, *_paired(a, b)[1:]),
+    "This is the difference in per cent of b. Decibels are compared by their difference.":
+        lambda a, b: (100 * ((a - b) / b).mean(), *_paired(a, b)[1:]),
+}
+
+
+def _said(judge: Callable) -> Callable:
+    return lambda a, b: (*_mean_and_error(a - b), judge(*_mean_and_error(a - b)))
+
+
+PAIRED_VERDICTS = {
+    'The verdict names the one with the smaller number. Here more decibels are better: "a" '
+    "when the mean difference is positive.":
+        _said(lambda gap, error: _judged(-gap, error)),
+    "The verdict looks at the sign of the mean difference alone. A difference within three "
+    "standard errors of 0 may be chance.":
+        _said(lambda gap, error: "a" if gap > 0 else "b"),
+    "The verdict asks for one standard error. The text asks for three.":
+        _said(lambda gap, error: _judged(gap, error, 1)),
+    "The verdict asks for two standard errors (1.96 or 2). The text asks for three.":
+        _said(lambda gap, error: _judged(gap, error, 2)),
+    'The verdict is never "b": a mean difference far below 0 is a win of b.':
+        _said(lambda gap, error: "a" if gap > 3 * error else TIED),
+    'The verdict is "b" whenever a does not win. Between the two lies "not told apart".':
+        _said(lambda gap, error: "a" if gap > 3 * error else "b"),
+    'The verdict never says "a".':
+        _said(lambda gap, error: "b" if gap < -3 * error else TIED),
+    'The verdict is "a" on both sides: a mean difference far below 0 is a win of b.':
+        _said(lambda gap, error: "a" if abs(gap) > 3 * error else TIED),
+    "The verdict is turned round: it is \"not told apart\" that belongs to a mean within three "
+    "standard errors of 0.":
+        _said(lambda gap, error: TIED if abs(gap) > 3 * error else "a"),
+    'The verdict is always "not told apart".':
+        _said(lambda gap, error: TIED),
+    "The verdict compares with 3 itself, not with three standard errors.":
+        _said(lambda gap, error: _judged(gap, torch.ones(()))),
+    "The verdict compares with a third of the standard error. Multiply it by 3.":
+        _said(lambda gap, error: _judged(gap, error, 1 / 3)),
+    "The verdict compares with three standard deviations of the differences. The standard "
+    "error of their mean is what counts.":
+        lambda a, b: (*_mean_and_error(a - b), _judged((a - b).mean(), (a - b).std())),
+    "The verdict compares with the error of two separate samples. Use the standard error of "
+    "the differences.":
+        lambda a, b: (
+            *_mean_and_error(a - b),
+            _judged((a - b).mean(), ((a.var() + b.var()) / len(a)) ** 0.5),
+        ),
+}
+# fmt: on
+
+
+def _paired_cases() -> list[tuple]:
+    """Clear wins and ties, and differences of 0.6, 1.5, 2.5 and 4 standard errors."""
+    tiny = (
+        torch.tensor([14.0, 17.0, 20.0, 17.0]),
+        torch.tensor([13.0, 15.0, 19.0, 15.0]),
+    )
+    cases = [tiny]
+    for i, errors in enumerate((0.2, 0.6, 1.5, 2.5, 4.0, 12.0)):
+        for side in (1, -1):
+            n = 30 + 11 * i
+            cases.append(_scores(n, side * errors * 0.5 / n**0.5, 2.0 + i / 3))
+    clear = [_scores(60, 2.0), _scores(60, -2.0), _scores(40, 5.0)]
+    return [*cases, *clear, _scores(40, -5.0, own=3.0)]
+
+
+PAIRED_EDGES = {
+    "two images": lambda: (torch.tensor([3.0, 5.0]), torch.tensor([1.0, 2.0])),
+    "the same difference on all images, whose error is 0": lambda: (
+        torch.tensor([3.0, 5.0, 4.0]),
+        torch.tensor([2.0, 4.0, 3.0]),
+    ),
+    'equal values everywhere ("not told apart")': lambda: (
+        torch.tensor([3.0, 5.0, 4.0]),
+        torch.tensor([3.0, 5.0, 4.0]),
+    ),
+    "1,000 images": lambda: _scores(1000, 0.1),
+    "negative values": lambda: tuple(t - 40 for t in _scores(50, 0.3)),
+}
+
+paired_win = declare(
+    "06.4 paired_win",
+    "pairs of methods that differ by much and by little, on two to 1,000 images: mean, "
+    "standard error (n or n - 1) and verdict.",
+    Part(
+        right=_paired,
+        cases=_paired_cases,
+        edges=lambda: {words: make() for words, make in PAIRED_EDGES.items()},
+        adapt=_numbers,
+        results=("mean difference", "standard error"),
+        wrong=PAIRED_NUMBERS,
+        strides=False,
+    ),
+    Part(
+        right=_paired,
+        cases=_paired_cases,
+        edges=lambda: {words: make() for words, make in PAIRED_EDGES.items()},
+        adapt=_verdict,
+        results=('verdict (1 is "a", -1 is "b", 0 is "not told apart")',),
+        wrong=PAIRED_VERDICTS,
+        strides=False,
+    ),
+)
+
+
+# 06.5
 
 
 def _score_of(denoiser, y, sigma):
@@ -916,7 +1515,7 @@ def _points(size: int, width: int, sigma: float, spread: float = 1.0) -> tuple:
 
 
 score = declare(
-    "06.4 score_of",
+    "06.5 score_of",
     "random denoisers, points near and far, small and large sigma: sign, scale and shape.",
     Part(
         right=_score_of,
@@ -955,6 +1554,11 @@ score = declare(
             ),
             "The difference is divided by 2 sigma^2. That belongs to the log-density; its "
             "slope has sigma^2.": lambda r, y, s: _score_of(r, y, s) / 2,
+            "The difference is divided by 2 sigma. The formula has sigma squared.": lambda r, y, s: (
+                _score_of(r, y, s) * s / 2
+            ),
+            "This is -y / sigma^2, which is right when all clean points are 0. In general r(y) "
+            "stands in the place of the 0.": lambda r, y, s: -y / s**2,
             "y is not subtracted: the score is 0 where the denoiser changes nothing.": lambda r, y, s: (
                 r(y) / s**2
             ),
@@ -968,6 +1572,132 @@ score = declare(
                 torch.nn.functional.normalize(_score_of(r, y, s))
             ),
             SQUEEZED: then(_score_of, torch.squeeze),
+        },
+        # fmt: on
+    ),
+)
+
+
+# 06.6
+
+
+def _walk(y, score, step, steps):
+    for _ in range(steps):
+        y = y + step * score(y)
+    return y
+
+
+def _field(answer: Callable) -> Callable:
+    """The score is that of a Gaussian around 1, so that a case holds numbers alone."""
+    return lambda score_is_1_minus_y_times, y, step, steps: answer(
+        y, lambda points: (1 - points) @ score_is_1_minus_y_times, step, steps
+    )
+
+
+def _start(size: int, width: int, step: float, steps: int) -> tuple:
+    weight = torch.randn(width, width) / width
+    return (
+        weight @ weight.T + torch.eye(width) / 2,
+        torch.randn(size, width),
+        step,
+        steps,
+    )
+
+
+def _need_no_noise(answer: Callable) -> None:
+    case = _start(3, 2, 0.1, 3)
+    first, second = (parts(call(_field(answer), case, seed)) for seed in (1, 2))
+    if not close(first, second, nan_is_nan=True):
+        raise Wrong(
+            "Two calls with the same points differ: you add noise. This walk goes along the "
+            "score alone."
+        )
+
+
+def _path(y, score, step, steps):
+    places = [y]
+    for _ in range(steps):
+        places.append(places[-1] + step * score(places[-1]))
+    return torch.stack(places)
+
+
+def _unit(y, score, step, steps):
+    return _walk(y, lambda p: nn.functional.normalize(score(p)), step, steps)
+
+
+def _leap(y, score, step, steps):
+    for _ in range(steps):
+        y = step * score(y)
+    return y
+
+
+walk = declare(
+    "06.6 my_walk",
+    "Gaussian fields, few and many steps, none at all, points in one to five dimensions.",
+    Part(
+        right=_walk,
+        cases=lambda: [
+            (torch.eye(2), torch.tensor([[3.0, 1.0], [0.0, -1.0]]), 0.5, 2),
+            *[_start(2 + i % 4, 2 + i % 3, 0.05 + i / 40, 2 + i) for i in range(9)],
+        ],
+        edges=lambda: {
+            "steps = 0 (the points stay)": _start(3, 2, 0.1, 0),
+            "a single step": _start(3, 2, 0.1, 1),
+            "300 steps": _start(4, 2, 0.1, 300),
+            "a single point": _start(1, 2, 0.1, 5),
+            "one dimension": _start(4, 1, 0.1, 5),
+            "points in five dimensions": _start(4, 5, 0.1, 5),
+            "a step of 0 (the points stay)": _start(3, 2, 0.0, 5),
+            "points far away (is something clipped to the square?)": (
+                torch.eye(2),
+                torch.tensor([[90.0, -70.0]]),
+                0.1,
+                3,
+            ),
+        },
+        adapt=_field,
+        before=[_need_no_noise],
+        # fmt: off
+        wrong={
+            "The points go downhill. The score points to where points are more probable: add "
+            "it.": lambda y, s, step, n: _walk(y, lambda p: -s(p), step, n),
+            "The score is computed once, at the start. It differs from place to place: compute "
+            "it anew in every step.": lambda y, s, step, n: y + n * step * s(y),
+            "You take one step, whatever `steps` is. Repeat it, and begin each step where the "
+            "one before has ended.": lambda y, s, step, n: y + step * s(y),
+            "You take one step too many.": lambda y, s, step, n: _walk(
+                y, s, step, n + 1
+            ),
+            "You take one step too few.": lambda y, s, step, n: _walk(
+                y, s, step, n - 1
+            ),
+            "The step size is not used: every step has the whole length of the score.": lambda y, s, step, n: (
+                _walk(y, s, 1.0, n)
+            ),
+            "The step size is divided by the number of steps. Every step has the size `step`.": lambda y, s, step, n: (
+                _walk(y, s, step / max(n, 1), n)
+            ),
+            "The step size is squared.": lambda y, s, step, n: _walk(y, s, step**2, n),
+            "The step has the size 2 * step, or the root of it: that is the noise of Langevin's "
+            "walk. The score is multiplied by `step`.": lambda y, s, step, n: _walk(
+                y, s, 2 * step, n
+            ),
+            "The score is multiplied by the root of 2 * step. That factor belongs to the noise "
+            "of Langevin's walk; the score gets `step`.": lambda y, s, step, n: _walk(
+                y, s, (2 * step) ** 0.5, n
+            ),
+            "You return the points where they began.": lambda y, s, step, n: 1 * y,
+            "The points are replaced by the step. Add it to them.": _leap,
+            "All arrows are made equally long. A step is `step` times the score, which is "
+            "short near a top.": _unit,
+            "You divide the score by the step size. Multiply.": lambda y, s, step, n: (
+                _walk(y, s, 1 / step if step else 0.0, n)
+            ),
+            "You return the whole path. Return the points where the walk ends.": _path,
+            "You return the steps alone, without the points where the walk began.": lambda y, s, step, n: (
+                _walk(y, s, step, n) - y
+            ),
+            SQUEEZED: then(_walk, torch.squeeze),
         },
         # fmt: on
     ),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from vae_helpers.checks.core import (
     Part,
@@ -45,6 +46,9 @@ def _in_order(normal, strange):
 
 # fmt: off
 AUROC_MISTAKES = {
+    "This is one pair alone, the first one: `return` stands inside a loop. Return after both "
+    "loops.":
+        lambda n, s: _pairs(n, s)[0, 0] / _pairs(n, s).numel(),
     "Ties count 0 in your answer: two equal scores must count one half.":
         lambda n, s: (s[:, None] > n[None, :]).double().mean(),
     "Ties count 1 in your answer (>=): two equal scores must count one half.":
@@ -66,9 +70,32 @@ AUROC_MISTAKES = {
         lambda n, s: _pairs(n, s).T,
     "You return one number for each strange image. Take the mean over them as well.":
         lambda n, s: _pairs(n, s).mean(1),
-    "You compare the first with the first, the second with the second. Every normal "
-    "image must meet every strange one.":
+    "A tie counts 1.5 in your answer: `if a > b` adds 1, and `if a >= b` adds a half to the "
+    "same pair once more, and a half too much to every right pair. Use `elif a == b`.":
+        lambda n, s: (1.5 * (s[:, None] > n) + 0.5 * (s[:, None] == n)).mean(),
+    "Ties count 1.5 in your answer, one from `>=` and a half from `==`. Use `>` for the first.":
+        lambda n, s: (1.0 * (s[:, None] >= n) + 0.5 * (s[:, None] == n)).mean(),
+    "You compare the first with the first, the second with the second (`zip`). Every normal "
+    "image must meet every strange one: one loop inside the other.":
         _in_order,
+    "You compare the first with the first, the second with the second (`zip`), and divide by "
+    "the number of all pairs. Every normal image must meet every strange one: one loop inside "
+    "the other.":
+        lambda n, s: _in_order(n, s) * min(len(n), len(s)) / (len(n) * len(s)),
+    "You compare the first with the first, the second with the second (`zip`), and divide by "
+    "the number of normal images. Every normal image must meet every strange one: one loop "
+    "inside the other.":
+        lambda n, s: _in_order(n, s) * min(len(n), len(s)) / len(n),
+    "You compare the first with the first, the second with the second (`zip`), and divide by "
+    "the number of strange images. Every normal image must meet every strange one: one loop "
+    "inside the other.":
+        lambda n, s: _in_order(n, s) * min(len(n), len(s)) / len(s),
+    "You divide by N alone, the number of normal images. There are N times M pairs.":
+        lambda n, s: _pairs(n, s).sum() / len(n),
+    "You divide by M alone, the number of strange images. There are N times M pairs.":
+        lambda n, s: _pairs(n, s).sum() / len(s),
+    "You count only the ties. A pair is right when the strange image scores higher.":
+        lambda n, s: 0.5 * (s[:, None] == n).double().mean(),
     "You divide by N squared. There are N times M pairs.":
         lambda n, s: _pairs(n, s).sum() / len(n) ** 2,
     "You divide by N + M. There are N times M pairs.":
@@ -479,6 +506,9 @@ THRESHOLD_MISTAKES = {
     "Mean plus two standard deviations assumes scores with a Gaussian distribution, "
     "and ignores `rate`. Use a quantile.":
         lambda v, t, s, r: v.mean() + 2 * v.std(),
+    "Mean plus 1.64 standard deviations is the 5 % point of a Gaussian distribution: scores are "
+    "rarely Gaussian, and it ignores `rate`. Use a quantile.":
+        lambda v, t, s, r: v.mean() + 1.645 * v.std(),
     "Mean plus three standard deviations assumes scores with a Gaussian distribution, "
     "and ignores `rate`. Use a quantile.":
         lambda v, t, s, r: v.mean() + 3 * v.std(),
@@ -487,6 +517,12 @@ THRESHOLD_MISTAKES = {
         lambda v, t, s, r: (
             v.mean() + v.std() * math.sqrt(2) * torch.erfinv(torch.tensor(1 - 2 * r))
         ),
+    "The scores are not sorted: this is the score that happens to stand in the right place. "
+    "Sort them first.":
+        lambda v, t, s, r: v[min(math.ceil((len(v) + 1) * (1 - r)), len(v)) - 1],
+    "This is the share 1 - rate of the way from the smallest to the largest score. Needed is "
+    "the score that a share 1 - rate of the images lies below.":
+        lambda v, t, s, r: v.min() + (1 - r) * (v.max() - v.min()),
     "This is the place in the sorted scores. Return the score in that place.":
         lambda v, t, s, r: torch.tensor(math.ceil((len(v) + 1) * (1 - r)) - 1.0),
 }
@@ -613,5 +649,324 @@ alarm_threshold = declare(
             ),
         ],
         fine=lambda seen: not seen.misses and not any(seen.moved),
+    ),
+)
+
+
+# 07.4: what must be done before what, and what it would cost the other way round.
+
+PROTOCOL = "FCEDAGB"  # one of the valid orders
+RULES = (
+    ("F", "C", "The model is trained before the normal images are split: the images that the "
+     "threshold comes from would be trained on, and their scores would be too low."),
+    ("F", "E", "Line E scores the second part, but the images are not split yet."),
+    ("C", "E", "Line E scores images with a model that is not trained yet."),
+    ("E", "A", "Line A takes the threshold from validation scores that do not exist yet."),
+    ("D", "A", "The threshold is chosen before the score and the false-alarm rate are fixed: "
+     "the rate could still be moved until the threshold looks good."),
+    ("D", "G", "The test images are scored before it is fixed which score counts: the one that "
+     "does best on the test images could still be picked, and the report would flatter."),
+    ("C", "G", "Line G scores images with a model that is not trained yet."),
+    ("A", "G", "The test images are scored before the threshold is chosen: it could still be "
+     "moved until the test looks good, and the false-alarm rate would be right by "
+     "construction."),
+    ("G", "B", "The report comes before the test images are scored."),
+    ("A", "B", "The report counts alarms before there is a threshold."),
+)  # fmt: skip
+
+
+def _letters(answer: Callable) -> str:
+    found = call(answer, ())
+    if found is None:
+        raise Wrong("Your function returned None. Does it end with `return ...`?")
+    if isinstance(found, list | tuple):
+        found = "".join(str(item) for item in found)
+    return "".join(c for c in str(found).upper() if not c.isspace() and c not in ",->")
+
+
+def _too_early(order: str) -> str:
+    """The first rule that an order breaks, in words; "" if it breaks none."""
+    for early, late, why in RULES:
+        if order.index(early) > order.index(late):
+            return f"{late} stands before {early}. {why}"
+    return ""
+
+
+def _order(text: str) -> Callable:
+    return lambda: text
+
+
+protocol_order = declare(
+    "07.4 protocol_order",
+    "everything is fixed before the test images are scored, and they are scored once.",
+    Symptoms(
+        right=_order(PROTOCOL),
+        measure=_letters,
+        table=[
+            Symptom(
+                'Return a text of letters from A to G, such as "ABCDEFG".',
+                lambda order: not order or not set(order) <= set(PROTOCOL),
+                _order("ABCX"),
+            ),
+            Symptom(
+                lambda order: (
+                    "A line stands there twice: "
+                    f"{', '.join(sorted({c for c in order if order.count(c) > 1}))}. Each is "
+                    "used once; the test images above all."
+                ),
+                lambda order: len(set(order)) < len(order),
+                _order("FCEDAGBG"),
+            ),
+            Symptom(
+                lambda order: (
+                    f"Missing: {', '.join(sorted(set(PROTOCOL) - set(order)))}. All seven "
+                    "lines are used."
+                ),
+                lambda order: len(order) < len(PROTOCOL),
+                _order("FCEDAG"),
+            ),
+            *[
+                Symptom(_too_early, lambda order: bool(_too_early(order)), _order(text))
+                for text in ("CFEDAGB", "FCEAGDB", "FCEDGAB", "ABCDEFG")
+            ],
+        ],
+        fine=lambda order: _too_early(order) == "" and len(order) == len(PROTOCOL),
+    ),
+)
+
+
+# 07.5
+
+
+def _precision(share, found, false_alarms):
+    true = share * found
+    return true / (true + (1 - share) * false_alarms)
+
+
+def _rates(*shape: int) -> tuple[Tensor, Tensor, Tensor]:
+    share = 0.01 + 0.4 * torch.rand(shape)
+    return share, 0.3 + 0.7 * torch.rand(shape), 0.01 + 0.3 * torch.rand(shape)
+
+
+def _need_arrays(answer: Callable) -> None:
+    call(answer, (0.2, 0.8, 0.3))
+    some = torch.tensor([0.1, 0.5])
+    try:
+        call(answer, (some, 0.9 * some, 0.2 * some))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise Wrong(
+            "Single numbers work and arrays do not: `float()`, `if`, `min()` and `.item()` take "
+            "one number. Use `+`, `*` and `/` alone."
+        ) from error
+
+
+# fmt: off
+PRECISION_MISTAKES = {
+    "This is the precision when half of the images are strange: the share is not used. Weight "
+    "each rate by how many images it applies to.":
+        lambda p, r, f: r / (r + f) + 0 * p,
+    "The bases are mixed: the false-alarm rate is a share of the normal images, and these are "
+    "1 - share of all. Multiply it by 1 - share.":
+        lambda p, r, f: p * r / (p * r + f),
+    "The bases are mixed: found is a share of the strange images, and these are `share` of all. "
+    "Multiply it by the share.":
+        lambda p, r, f: r / (r + (1 - p) * f),
+    "The share and 1 - share have changed places: the strange images are the rare ones here.":
+        lambda p, r, f: (1 - p) * r / ((1 - p) * r + p * f),
+    "The share is taken as per cent: divided by 100, or 100 - share in place of 1 - share. It is "
+    "a number between 0 and 1 already.":
+        lambda p, r, f: _precision(p / 100, r, f),
+    "This is in per cent. Return a share between 0 and 1.":
+        lambda p, r, f: 100 * _precision(p, r, f),
+    "This is as if all strange images were found. Use the share that is found.":
+        lambda p, r, f: p / (p + (1 - p) * f) + 0 * r,
+    "This is the share of all images that raise an alarm. Precision is the part of them that is "
+    "true.":
+        lambda p, r, f: p * r + (1 - p) * f,
+    "This is the share of all images that raise a true alarm. Divide it by the share that "
+    "raises any alarm.":
+        lambda p, r, f: p * r + 0 * f,
+    "This is true alarms over false ones. Precision is true alarms over all of them.":
+        lambda p, r, f: p * r / ((1 - p) * f),
+    "This is the share of alarms that are false. Precision is the share that is true.":
+        lambda p, r, f: 1 - _precision(p, r, f),
+    "found and false_alarms have changed places.":
+        lambda p, r, f: _precision(p, f, r),
+    "The false-alarm rate is used as 1 - false_alarms. It is the share of normal images that do "
+    "raise an alarm.":
+        lambda p, r, f: _precision(p, r, 1 - f),
+    "This is the share of all images that are judged rightly, the accuracy. Normal images left "
+    "in peace do not count in a precision.":
+        lambda p, r, f: p * r + (1 - p) * (1 - f),
+    "You divide by the share of strange images: that is the recall again.":
+        lambda p, r, f: p * r / p + 0 * f,
+    "In the denominator found is missing before the share: the true alarms are share times "
+    "found, above and below.":
+        lambda p, r, f: p * r / (p + (1 - p) * f),
+    "In the numerator found is missing: the true alarms are share times found, above and below.":
+        lambda p, r, f: p / (p * r + (1 - p) * f),
+    "In the numerator the share is missing: the true alarms are share times found, above and "
+    "below.":
+        lambda p, r, f: r / (p * r + (1 - p) * f),
+    "The false alarms are subtracted in the denominator. All alarms are the true and the false "
+    "ones together.":
+        lambda p, r, f: p * r / (p * r - (1 - p) * f),
+}
+# fmt: on
+
+precision_at = declare(
+    "07.5 precision_at",
+    "single numbers and arrays, rare and frequent strange images, good and bad detectors.",
+    Part(
+        right=_precision,
+        cases=lambda: [
+            (0.5, 0.9, 0.1),
+            (0.1, 0.9, 0.1),
+            (0.01, 0.9, 0.05),
+            (0.2, 0.5, 0.25),
+            *[_rates(3 + i) for i in range(6)],
+        ],
+        edges=lambda: {
+            "arrays for found and false alarms, one number for the share": (
+                0.01,
+                torch.tensor([0.9, 0.5, 0.2]),
+                torch.tensor([0.05, 0.01, 0.001]),
+            ),
+            "an array of shares, one number for the rates (is there an `if`, a `float()` or a "
+            "`min()`?)": (torch.tensor([0.001, 0.01, 0.1]), 0.9, 0.05),
+            "a table, (2, 3)": _rates(2, 3),
+            "no false alarm (1)": (0.01, 0.5, 0.0),
+            "nothing found (0)": (0.01, 0.0, 0.05),
+            "strange images only (1)": (1.0, 0.5, 0.05),
+            "one strange image in a million": (1e-6, 0.9, 0.05),
+        },
+        before=[_need_arrays],
+        wrong=PRECISION_MISTAKES,
+        strides=False,
+    ),
+)
+
+
+# 07.6
+
+
+def _ratio(x, logits, background_logits):
+    return (_nats(x, logits) - _nats(x, background_logits)).sum(1)
+
+
+def _bits(size: int, channels: int = 1, height: int = 3, width: int = 4) -> tuple:
+    shape = (size, channels, height, width)
+    return torch.rand(shape).round(), 2 * torch.randn(shape), torch.randn(shape)
+
+
+def _first_bits() -> tuple:
+    x = torch.tensor([[[[1.0, 0.0]]], [[[0.0, 0.0]]]])
+    logits = torch.tensor([[[[1.0, -1.0]]], [[[2.0, -1.0]]]])
+    return x, logits, torch.zeros(2, 1, 1, 2)
+
+
+def _sure_bits(logit: float, pixel: float) -> tuple:
+    shape = (2, 1, 2, 2)
+    return torch.full(shape, pixel), torch.full(shape, logit), torch.zeros(shape)
+
+
+def _log_p(x: Tensor, logits: Tensor) -> Tensor:
+    """(B,): log-likelihood, higher is more normal."""
+    return -_nats(x, logits).sum(1)
+
+
+# fmt: off
+RATIO_MISTAKES = {
+    "The sign is flipped: this is log p(x) - log p_background(x), higher for more *normal* "
+    "images. A score is higher for stranger ones.":
+        then(_ratio, torch.neg),
+    "This is a mean over pixels. Sum over them: then it is in nats per image, as the -ELBO.":
+        lambda x, a, b: _ratio(x, a, b) / x[0].numel(),
+    "You took the mean over the batch. Every image needs its own score, shape (B,).":
+        then(_ratio, torch.mean),
+    "You summed over the batch too. Every image needs its own score, shape (B,).":
+        then(_ratio, torch.sum),
+    "You took the mean over pixels and batch, one number in all. Sum over pixels, and keep one "
+    "score for each image.":
+        lambda x, a, b: _ratio(x, a, b).mean() / x[0].numel(),
+    "You return one number for each pixel. Sum over the pixels.":
+        lambda x, a, b: (_nats(x, a) - _nats(x, b)).view_as(x),
+    "You return one number for each pixel, flat. Sum over axis 1.":
+        lambda x, a, b: _nats(x, a) - _nats(x, b),
+    "This is -log p(x) alone. Add log p_background(x).":
+        lambda x, a, b: -_log_p(x, a),
+    "This is log p(x) alone, and higher for more normal images.":
+        lambda x, a, b: _log_p(x, a),
+    "This is the background model alone.":
+        lambda x, a, b: _log_p(x, b),
+    "This is the background model alone, with its sign flipped.":
+        lambda x, a, b: -_log_p(x, b),
+    "The two terms are added: -log p(x) - log p_background(x). What both models find strange "
+    "must cancel.":
+        lambda x, a, b: -_log_p(x, a) - _log_p(x, b),
+    "The two log-likelihoods are added. What both models find strange must cancel.":
+        lambda x, a, b: _log_p(x, a) + _log_p(x, b),
+    "This is the quotient of the two log-likelihoods. The logarithm of a ratio is a difference "
+    "of logarithms.":
+        lambda x, a, b: _log_p(x, b) / _log_p(x, a),
+    "This is the quotient of the two log-likelihoods, p above. The logarithm of a ratio is a "
+    "difference of logarithms.":
+        lambda x, a, b: _log_p(x, a) / _log_p(x, b),
+    "This is the ratio itself. Take its logarithm: over 784 pixels the ratio overflows.":
+        lambda x, a, b: _ratio(x, a, b).exp(),
+    "The difference has lost its sign. An image that fits the model better than the background "
+    "has a negative score.":
+        then(_ratio, torch.abs),
+    "Negative scores are cut off at 0. An image that fits the model better than the background "
+    "has a negative score, and these must be told apart, too.":
+        then(_ratio, torch.relu),
+    "The sigmoid is applied twice: the function with logits has one inside.":
+        lambda x, a, b: _ratio(x, a.sigmoid(), b.sigmoid()),
+    "The logits are subtracted, whatever the pixels are. Each pixel asks for the probability of "
+    "its own value.":
+        lambda x, a, b: (b - a).flatten(1).sum(1),
+    "Only white pixels count. A black one has a probability as well, 1 - p: both terms of the "
+    "Bernoulli log-likelihood are needed.":
+        lambda x, a, b: (x * (F.logsigmoid(b) - F.logsigmoid(a))).flatten(1).sum(1),
+    "Only black pixels count. Both terms of the Bernoulli log-likelihood are needed.":
+        lambda x, a, b: (
+            (1 - x) * (F.logsigmoid(-b) - F.logsigmoid(-a))
+        ).flatten(1).sum(1),
+    "This is the difference of the squared errors. Use the log-likelihoods: the pixels are "
+    "Bernoulli.":
+        lambda x, a, b: (
+            (a.sigmoid() - x) ** 2 - (b.sigmoid() - x) ** 2
+        ).flatten(1).sum(1),
+    "This is in bits. Stay with nats, as everywhere in this course.":
+        lambda x, a, b: _ratio(x, a, b) / math.log(2),
+    "The sum runs over one axis only. Flatten to (B, D) first.":
+        lambda x, a, b: (_nats(x, a) - _nats(x, b)).view_as(x).sum(1),
+}
+# fmt: on
+
+ratio_score = declare(
+    "07.6 ratio_score",
+    "random bits and models, sure logits, one image and many: sign, sums and shape.",
+    Part(
+        right=_ratio,
+        cases=lambda: [
+            _first_bits(),
+            *[_bits(2 + i % 4, 1 + i % 3, 3, 4 + i % 2) for i in range(9)],
+        ],
+        edges=lambda: {
+            "one image in the batch": _bits(1),
+            "one image of one pixel": _bits(1, 1, 1, 1),
+            "three channels": _bits(3, 3),
+            "128 images": _bits(128),
+            "sure logits of 60 for black pixels (log of a probability that was rounded to 0 or "
+            "1, or clamped?)": _sure_bits(60.0, 0.0),
+            "sure logits of -60 for white pixels (log of a probability that was rounded to 0 "
+            "or 1, or clamped?)": _sure_bits(-60.0, 1.0),
+            "two models that agree (0)": (
+                _bits(3)[0],
+                *[torch.full((3, 1, 3, 4), 0.5)] * 2,
+            ),
+        },
+        wrong=RATIO_MISTAKES | {SQUEEZED: then(_ratio, torch.squeeze)},
     ),
 )
