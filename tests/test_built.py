@@ -341,3 +341,18 @@ def test_a_figure_carries_its_words_where_they_are_read(stem, solved):
                 page = output.data["text/html"]
                 alt = html.unescape(re.search(r'alt="([^"]*)"', page)[1])
                 assert alt == output.metadata["image/png"]["alt"]
+
+
+def test_a_drawing_is_added_without_a_training():
+    cell = nbformat.v4.new_code_cell
+    drawing = "from vae_helpers import drawings\n\ndrawings.show('vae')"
+    old = nbformat.v4.new_notebook(cells=[cell("a = train()"), cell("a")])
+    for number, each in enumerate(old.cells):
+        each.outputs = [nbformat.v4.new_output("stream", text=str(number))]
+    new = nbformat.v4.new_notebook(
+        cells=[cell("a = train()"), cell(drawing), cell("a")]
+    )
+    run.move_outputs(old, new)
+    assert [len(c.outputs) for c in new.cells] == [1, 0, 1]
+    assert [run.is_answer(c) for c in new.cells] == [False, True, False]
+    assert not notebook.is_drawing(cell("drawings.show('vae')\nb = a"))

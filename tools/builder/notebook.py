@@ -179,6 +179,18 @@ def inputs(book: NotebookNode) -> list[list[str]]:
     return [[cell.cell_type, cell.source] for cell in book.cells]
 
 
+def is_drawing(cell: NotebookNode) -> bool:
+    """Whether a code cell shows a drawing and needs nothing of the lesson for it."""
+    lines = [line for line in cell.source.splitlines() if line.strip()]
+    alone = "from vae_helpers import drawings"
+    return (
+        bool(lines)
+        and lines[0] == alone
+        and lines[1:2] != []
+        and (lines[1].startswith("drawings.show("))
+    )
+
+
 def code_cells(book: NotebookNode) -> list[NotebookNode]:
     """The code cells of a notebook."""
     return [cell for cell in book.cells if cell.cell_type == "code"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from builder.notebook import KERNEL, LESSONS, code_cells
+from builder.notebook import KERNEL, LESSONS, code_cells, is_drawing
 from vae_helpers import claims, expected
 
 LONG = 5  # seconds; a cell that takes longer says so beforehand
@@ -70,9 +70,14 @@ def remember_times(table: dict, stem: str, total: float, cells: dict) -> None:
 
 
 def move_outputs(source: NotebookNode, target: NotebookNode) -> None:
-    """Give the code cells of one notebook the outputs of the same cells of another."""
-    pairs = zip(code_cells(source), code_cells(target), strict=True)
-    for old, new in pairs:
+    """Give the code cells of one notebook the outputs of the same cells of another.
+
+    Drawings are left out: `run_answers` makes them anew.
+    """
+    both = (
+        [c for c in code_cells(book) if not is_drawing(c)] for book in (source, target)
+    )
+    for old, new in zip(*both, strict=True):
         new.outputs, new.execution_count = old.outputs, old.execution_count
 
 
@@ -95,8 +100,8 @@ def _tags(cell: NotebookNode) -> set[str]:
 
 
 def is_answer(cell: NotebookNode) -> bool:
-    """Whether a code cell holds an exercise or its check."""
-    return bool(_tags(cell) & {"exercise", "check"})
+    """Whether a code cell holds an exercise, its check, or a drawing: made in seconds."""
+    return bool(_tags(cell) & {"exercise", "check"}) or is_drawing(cell)
 
 
 def run_answers(book: NotebookNode, folder: Path) -> None:

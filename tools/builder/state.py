@@ -16,7 +16,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from builder.notebook import LESSONS, ROOT, code_cells, inputs
+from builder.notebook import LESSONS, ROOT, code_cells, inputs, is_drawing
 
 CHECKS = ROOT / "vae_helpers" / "checks"
 RECORDS = ROOT / "vae_helpers" / "records"
@@ -177,9 +177,12 @@ def _only_shows(value: ast.AST) -> bool:
 
 
 def checks_digest(stem: str) -> str:
-    """Changes when the checks of a lesson's exercises change."""
+    """Changes when the checks of a lesson's exercises change, or its drawings."""
     source = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
-    return _digest_of(sorted(p for p in helpers_of(source) if CHECKS in p.parents))
+    paths = sorted(p for p in helpers_of(source) if CHECKS in p.parents)
+    if "drawings.show(" in source:
+        paths += sorted((ROOT / "vae_helpers" / "drawings").glob("*.py"))
+    return _digest_of(paths)
 
 
 def mark(book: NotebookNode, stem: str) -> dict:
@@ -209,7 +212,8 @@ def with_the_same_code(
 ) -> NotebookNode | None:
     """The built notebook, if it holds the outputs of the very same code.
 
-    The set-up cell does not count: it finds the helpers, and no result depends on how.
+    The set-up cell does not count: it finds the helpers, and no result depends on how. Nor
+    do drawings, which need nothing of the lesson.
     """
     if not path.exists():
         return None
@@ -219,7 +223,7 @@ def with_the_same_code(
         [
             code_of(c.source)
             for c in code_cells(b)
-            if "setup" not in c.metadata.get("tags", [])
+            if "setup" not in c.metadata.get("tags", []) and not is_drawing(c)
         ]
         for b in (built, book)
     ]
