@@ -43,6 +43,7 @@ from vae_helpers import (
     plots,
     runtime,
     training,
+    widgets,
 )
 from vae_helpers.checks import lessonA1 as check
 
@@ -484,7 +485,48 @@ plt.show()
 # posterior is diagonal like the guess. Its $\Sigma^{-1} = I + W^\top W / \sigma_x^2$ is
 # diagonal only if the columns of $W$ are at right angles, and among the rotations that is so
 # only along the axes. Their order and their signs remain free, and two axes with equal
-# eigenvalues could not be told apart.
+# eigenvalues could not be told apart. Turn the first two columns of the optimum yourself, and
+# watch the posterior tilt away from what a diagonal guess can be.
+
+
+# %%
+def show_turned(figure, degrees):
+    turn = torch.tensor(math.radians(degrees))
+    rotation = torch.stack([turn.cos(), -turn.sin(), turn.sin(), turn.cos()]).view(2, 2)
+    model = best_weight[:, :2] @ rotation, best_offset, best_sigma
+    log_p = log_evidence(cloud[:1], *model).item()
+    center, covariance = posterior(cloud[:1], *model)
+    variances = 1 / torch.linalg.inv(covariance).diag()  # of the best diagonal guess
+    bound = elbo(cloud[:1], center, variances.log()[None], *model).item()
+    angle = torch.linspace(0, 2 * math.pi, 100)
+    circle = torch.stack([angle.cos(), angle.sin()])
+    true = center.T + 2 * torch.linalg.cholesky(covariance) @ circle
+    guess = center.T + 2 * variances.sqrt()[:, None] * circle
+    ax = figure.subplots()
+    ax.plot(*true, color=plots.COLOURS[2], ls="-", label="true posterior")
+    ax.plot(
+        *guess,
+        color=plots.COLOURS[1],
+        ls="--",
+        label="diagonal guess of the smallest KL",
+    )
+    ax.set(xlabel="latent 1", ylabel="latent 2", aspect="equal")
+    ax.set(xlim=center[0, 0] + torch.tensor([-0.7, 0.7]))
+    ax.set(ylim=center[0, 1] + torch.tensor([-0.7, 0.7]))
+    ax.legend(fontsize=7, loc="upper left")
+    return f"log p(x) {log_p:.3f}, ELBO {bound:.3f}, gap {log_p - bound:.3f} nats."
+
+
+widgets.explore(
+    show_turned,
+    {"degrees": widgets.slider("Turn of the columns, degrees", 0, 180, 30.0, 5.0)},
+    width=4,
+    height=4,
+)
+
+# %% [markdown]
+# $\log p_\theta(x)$ stands still; the ELBO reaches it at the quarter turns, where the columns lie
+# along the axes.
 #
 # ### How soon does a training find the axes?
 #
