@@ -149,7 +149,7 @@ figure, axes = plt.subplots(1, 4, figsize=(11, 2.6), sharex=True)
 for ax, curve, name, sign, top in (
     (axes[0], prior, "prior $p(z)$", r"$\times$", 1.25),
     (axes[1], log_likelihood.exp(), "likelihood $p(x|z)$", "=", 1.25),
-    (axes[2], log_joint.exp(), "joint $p(x, z)$", r"$\div$ area =", 0.4),
+    (axes[2], log_joint.exp(), "joint $p(x, z)$", "$\\div$ area\n=", 0.4),
     (axes[3], posterior, "posterior $p(z|x)$", "", 1.25),
 ):
     colour = plots.COLOURS[2] if name.startswith("post") else "black"
@@ -942,7 +942,7 @@ def bits_per_dimension(nats, dimensions):
 def hidden_beta(loss_fn, reconstruction, kl, x, outputs, codes):
     """loss_fn(x, output, mu, logvar), reconstruction(x, output) and kl(mu, logvar).
 
-    They give numbers. outputs: two, (B, D); codes: two pairs mu, logvar, (B, Z) -> beta.
+    They give numbers. outputs: two (B, D); codes: two pairs mu, logvar (B, Z) -> beta.
     """
     ### BEGIN SOLUTION
     before = loss_fn(x, outputs[0], *codes[0])
@@ -1137,8 +1137,7 @@ print(f"minus ELBO of the last training batches: {history['loss'][-1]:.1f} nats"
 # |---|---|---|---|
 # | $R$ | root of the guess's covariance, 0 above its diagonal; for a diagonal $q$ only $\sigma$ (in lesson 02 a part of the cost) | $(Z, Z)$ | `root` |
 #
-# The mean of the log-weights is the ELBO, the log of their mean the tighter bound. The folded
-# cell raises the ELBO by Adam.
+# The mean of the log-weights is the ELBO, the log of their mean the tighter bound.
 
 
 # %%
@@ -1173,6 +1172,9 @@ def raise_elbo(model, x, mu, sigma, full, steps, label):
     return mu.detach(), root.detach()
 
 
+# %% [markdown]
+# The folded cell raises the ELBO by Adam. Then we measure, with new draws.
+
 # %%
 GUESS_STEPS = LONGER * 200
 torch.manual_seed(SEED)
@@ -1183,7 +1185,7 @@ for name, full in (("its own diagonal q", False), ("its own full q", True)):
     guess_of[name] = raise_elbo(
         network, pictures, mu_x, sigma_x, full, GUESS_STEPS, name
     )
-torch.manual_seed(SEED + 1)  # new draws: on those of its fit a guess looks too good
+torch.manual_seed(SEED + 1)  # on the draws of its fit a guess looks too good
 found = {}
 with torch.no_grad():
     for name, (m, root) in guess_of.items():

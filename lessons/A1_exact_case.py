@@ -517,6 +517,7 @@ def show_turned(figure, degrees):
     return f"log p(x) {log_p:.3f}, ELBO {bound:.3f}, gap {log_p - bound:.3f} nats."
 
 
+# %%
 widgets.explore(
     show_turned,
     {"degrees": widgets.slider("Turn of the columns, degrees", 0, 180, 30.0, 5.0)},
@@ -713,6 +714,7 @@ def elbo_without_trace(vae, x):
     return vae.elbo(x) + 0.5 * trace / sigma**2
 
 
+# %%
 torch.manual_seed(SEED)
 broken = LinearVAE(8, 3)
 told = minimise(
