@@ -22,7 +22,7 @@ import builder  # noqa: E402
 
 from grading.names import number_key  # noqa: E402
 
-HEADING = re.compile(r"^#+ Exercise (\d\d\.\d+) · (.*)$", re.MULTILINE)
+HEADING = re.compile(r"^#+ Exercise ([A-Z\d]\d\.\d+) · (.*)$", re.MULTILINE)
 FACTS = re.compile(r"^\*(core|extension), (easy|medium|hard), (\d+) minutes\*", re.M)
 
 

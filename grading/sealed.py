@@ -21,6 +21,11 @@ import torch
 from torch import Tensor
 
 CHECKS = "vae_helpers.checks"
+MOVED = {  # checks with another place than in an assignment that was handed out before
+    "lesson03.linear_gaussian_elbo": "lessonA1.linear_gaussian_elbo",
+    "lesson03.smallest_gap": "lessonA1.smallest_gap",
+    "lesson03.bits_per_dimension": "retired.bits_per_dimension",
+}
 MARK = "vae-course"  # key of a verdict in the metadata of an output
 PRINT_TOLERANCE = 1e-3  # relative, between two fingerprints
 Shares = Mapping[str, float]
@@ -40,7 +45,7 @@ def points(
     Returns:
         A number from 0 to `out_of`; the last expression of a graded cell.
     """
-    lesson, function = name.split(".")
+    lesson, function = MOVED.get(name, name).split(".")
     with fresh_checks():
         check = getattr(importlib.import_module(f"{CHECKS}.{lesson}"), function)
         return worth(quietly(check, *answers), out_of, shares or {})

@@ -239,7 +239,7 @@ plt.show()
 # | $\mathcal R$ | **rate**: the mean KL to the prior, the length of the message about an image (no $R$ of lesson 03) | number | `"kl"` |
 # | $\mathcal D$ | **distortion**: the mean of $-\log p_\theta(x \mid z)$, the surprise that the message leaves | number | `"reconstruction"` |
 # | $H$ | entropy of the source of the data, below which the expected $-\mathrm{ELBO}$ cannot fall | number | `entropy` |
-# | $\lambda_j$ | variance of the data along principal axis $j$, as in lesson 03; $\lambda$ if there is one axis only | $(D)$ | `values` |
+# | $\lambda_j$ | variance of the data along principal axis $j$; $\lambda$ if there is one axis only | $(D)$ | `values` |
 # | $\sigma_x$ | standard deviation of the noise of a Gaussian decoder, as in lesson 03 | number | `sigma` |
 # | $\tau$ | the water level, $\beta\sigma_x^2$ (in lesson 02 $\tau$ was a temperature) | number | `level` |
 # | $w$ | the one weight of a linear decoder with one latent (in lesson 03 $w_s$ was an importance weight) | number | `weight` |
@@ -266,13 +266,16 @@ plt.show()
 #
 # ### The smallest case: one latent, all by hand
 #
-# Take data of one dimension with mean 0 and variance $\lambda$, and a linear Gaussian decoder with
+# A linear decoder with Gaussian noise is a model where everything is exact: its best weights
+# lie along the principal axes of the data, and of the variance along an axis they explain what
+# lies above the noise ([the exact case](A1_exact_case.ipynb) derives it; not needed here).
+# Take data of one dimension with mean 0 and variance $\lambda$, and such a decoder with
 # fixed noise, $p_\theta(x \mid z) = \mathcal N(x;\, wz,\, \sigma_x^2)$. Up to a constant the loss is
 #
 # $$\frac{\text{squared error}}{2\sigma_x^2} + \beta\,\mathcal R = \beta \Big[ \frac{\text{squared error}}{2\beta\sigma_x^2} + \mathcal R \Big] :$$
 #
 # the loss of $\beta = 1$ with another noise, $\sigma_x^2$ replaced by
-# $\tau = \beta\sigma_x^2$. So the optimum is that of lesson 03, with $\tau$:
+# $\tau = \beta\sigma_x^2$. So the optimum is the exact one, with $\tau$ as the noise:
 #
 # $$w^2 = \max(\lambda - \tau, 0), \qquad \mathcal R = \tfrac12 \log\frac{\lambda}{\tau}
 # \;\text{ or } 0, \qquad \text{squared error} = \min(\lambda, \tau).$$
@@ -521,7 +524,7 @@ def kl_per_dimension(mu, logvar):
 
 # %% [markdown]
 # The experiment: a linear VAE with six latents, its noise $\sigma_x^2$ **fixed**, its exact
-# ELBO maximised by LBFGS as in lesson 03. Five noises, five trainings. **Predict** the
+# ELBO maximised by LBFGS, an optimiser that takes all data at once. Five noises, five trainings. **Predict** the
 # number of active latents from the eigenvalues 8, 4, 2, 1, 0.5 and 0.25.
 
 

@@ -33,7 +33,7 @@
 #    shows the same as a picture)
 # 2. We add independent noise with standard deviation 0.5 to this pixel. How large is its
 #    variance now?
-#    ([A model where everything is exact](03_elbo.ipynb#A-model-where-everything-is-exact):
+#    ([A model where everything is exact](A1_exact_case.ipynb#A-model-where-everything-is-exact):
 #    variances add up)
 # 3. The logarithm of $\mathcal N(z;\, \mu, \sigma^2)$ is $-(z - \mu)^2 / (2\sigma^2)$ plus a
 #    constant. How large is its slope in $\mu$ and its slope in $z$, for $\mu = 1$, $\sigma = 2$
@@ -141,7 +141,7 @@ plots.show_images(
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $y$ | a noisy image, made from the clean image $x$ | as $x$ | `noisy` |
-# | $r(y)$ | what a denoiser returns for $y$ (in lesson 03 $r$ was a deviation) | as $x$ | `model(noisy)` |
+# | $r(y)$ | what a denoiser returns for $y$ | as $x$ | `model(noisy)` |
 # | $\sigma$ | in this lesson: standard deviation of the noise (in lesson 00 that of a code) | number | `SIGMA`, `level` |
 # | $\rho$ | share of the pixels that are destroyed (in lesson 03 a mean of weights) | number | `level` |
 # | $p(x \mid y)$ | which clean images may lie behind $y$ | | |
@@ -655,10 +655,10 @@ tuned = {
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $m, C$ | mean and covariance of the training images (in lesson 03 $m$ was the mean of a posterior, $C$ the covariance that a model gives $x$) | $(D)$, $(D, D)$ | `mean`, `covariance` |
-# | $a, b$ | what the noise does on average: $\mathbb E[y \mid x] = a x + b$ (in lesson 03 a factor in the loss and an offset) | numbers | `slope`, `offset` |
+# | $m, C$ | mean and covariance of the training images (in lesson 02 $m$ was a location) | $(D)$, $(D, D)$ | `mean`, `covariance` |
+# | $a, b$ | what the noise does on average: $\mathbb E[y \mid x] = a x + b$ (in lesson 03 $a$ was a factor in the loss, in lesson 02 $b$ a baseline) | numbers | `slope`, `offset` |
 # | $v$ | variance of $y$ around $a x + b$, averaged over images (in lesson 05 $v_k$ was a factor) | $(D)$ | `variance` |
-# | $W$ | the matrix of the filter (in lesson 03 that of a decoder) | $(D, D)$ | `weights` |
+# | $W$ | the matrix of the filter | $(D, D)$ | `weights` |
 #
 # All three kinds of noise act on each pixel separately, and $\mathbb E[y \mid x]$ is a
 # straight line in $x$. Hence the covariance of $y$ is $a^2 C + \mathrm{diag}(v)$, and the

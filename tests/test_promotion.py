@@ -67,12 +67,12 @@ FUNCTIONS = {  # lesson and name -> helper and random arguments
         bounds.bits_per_dimension,
         lambda: (100 * torch.rand(1).item(), 784),
     ),
-    ("03", "elbo"): (linear_gaussian.elbo, _linear_model),
-    ("03", "log_evidence"): (
+    ("A1", "elbo"): (linear_gaussian.elbo, _linear_model),
+    ("A1", "log_evidence"): (
         linear_gaussian.log_evidence,
         lambda: (lambda m: (m[0], *m[3:]))(_linear_model()),
     ),
-    ("03", "posterior"): (
+    ("A1", "posterior"): (
         linear_gaussian.posterior,
         lambda: (lambda m: (m[0], *m[3:]))(_linear_model()),
     ),
@@ -125,8 +125,8 @@ def _weights(model):
 
 @pytest.mark.parametrize(("number", "name"), FUNCTIONS)
 def test_functions_agree_on_random_inputs(number, name, monkeypatch):
-    # Lesson 03 works in 64 bits: its own tensors (eye) must fit those it is given.
-    if number == "03":
+    # The exact case works in 64 bits: its tensors (eye) must fit those it is given.
+    if number == "A1":
         monkeypatch.setattr(torch, "eye", partial(torch.eye, dtype=torch.float64))
     taught, (shipped, draw) = definitions(_stem(number))[name], FUNCTIONS[number, name]
     for _ in range(20):
@@ -154,8 +154,8 @@ def test_models_have_the_same_weights_and_outputs(number, name, shipped):
     torch.testing.assert_close(*outputs)
 
 
-def test_the_closed_form_optimum_of_lesson_03_is_the_helper():
-    taught = definitions(_stem("03"))["maximum_likelihood"]
+def test_the_closed_form_optimum_of_the_exact_case_is_the_helper():
+    taught = definitions(_stem("A1"))["maximum_likelihood"]
     for _ in range(5):
         x = torch.randn(60, 5).double() @ torch.randn(5, 5).double()
         (w, b, s), (w2, b2, s2) = taught(x, 2), linear_gaussian.maximum_likelihood(x, 2)
@@ -232,7 +232,7 @@ def test_every_definition_of_a_lesson_that_a_helper_shares_is_compared():
                     if names[name] is not value:
                         shared[stem[:2], name] = value
     compared = set(FUNCTIONS) | {
-        ("03", "maximum_likelihood"),
+        ("A1", "maximum_likelihood"),
         ("01", "Autoencoder"),
         ("01", "train_autoencoder"),
         ("04", "VAE"),

@@ -17,8 +17,8 @@ from builder import LESSONS, ROOT, course
 TARGET = ROOT / "GLOSSARY.md"
 TABLE = "# | Symbol | Meaning | Shape | Name in code |"
 WORDS = "# | Word | Symbol | Meaning |"
-SAME = re.compile(r"\bas in lesson \d\d\b|\bas before\b")
-ELSEWHERE = re.compile(r"\s*\(in lesson \d\d [^()]*\)")  # the page has both rows
+SAME = re.compile(r"\bas in lesson [A-Z\d]\d\b|\bas before\b")
+ELSEWHERE = re.compile(r"\s*\(in lesson [A-Z\d]\d [^()]*\)")  # the page has both rows
 GREEK = (
     "alpha beta gamma delta varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma "
     "tau phi chi psi omega"
@@ -113,7 +113,7 @@ def clashes(rows: list[Row]) -> list[str]:
     last: dict[str, Row] = {}
     for row in rows:
         before = last.get(key(row.symbol))
-        named = re.findall(r"\blessons? (\d\d)", row.meaning)
+        named = re.findall(r"\blessons? ([A-Z\d]\d)", row.meaning)
         if before and before.lesson != row.lesson and not row.again:
             if before.lesson not in named:
                 found.append(

@@ -20,21 +20,25 @@ stem = "{stem}"
 question = "What is the question of this lesson?"
 needs = ["00", "01", "02", "03", "04"]
 """
+STEM = re.compile(r'\n\[\[lesson\]\]\nstem = "([^"]+)"')
 
 
 def new_lesson(number: str, name: str, root: Path = ROOT) -> list[Path]:
     """Write the files of a lesson; -> their paths.
 
     Args:
-        number: two digits that no lesson has yet.
+        number: two digits that no lesson has yet, or a letter and a digit for an appendix.
         name: of the file, lower-case letters, digits and underscores.
         root: of the repository.
 
     Raises:
         ValueError: the number or the name is of another form, or the number is taken.
     """
-    if not re.fullmatch(r"\d\d", number):
-        raise ValueError(f"need a number of two digits such as 08, got {number!r}")
+    if not re.fullmatch(r"\d\d|[A-Z]\d", number):
+        raise ValueError(
+            "need a number of two digits such as 08, or a letter and a digit such as A2 "
+            f"for an appendix; got {number!r}"
+        )
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(
             f"need a name of lower-case letters, digits and _, got {name!r}"
@@ -58,7 +62,11 @@ def new_lesson(number: str, name: str, root: Path = ROOT) -> list[Path]:
         path.write_text(text, encoding="utf-8")
     course = root / "lessons/course.toml"
     text = course.read_text(encoding="utf-8").rstrip() + "\n"
-    course.write_text(text + ENTRY.format(stem=stem), encoding="utf-8")
+    entry = ENTRY.format(stem=stem)
+    # In the order of the numbers, so before the appendices A1, A2, ...
+    after = [m for m in STEM.finditer(text) if m[1] > stem]
+    at = after[0].start() if after else len(text)
+    course.write_text(text[:at] + entry + text[at:], encoding="utf-8")
     # Two values of each setting, with which `make settings` runs the lesson.
     varied = root / "tools/vary_settings.py"
     text = varied.read_text(encoding="utf-8")

@@ -30,9 +30,8 @@ import lesson_source  # noqa: E402
 SHORT = {
     "01": {"STEPS": 8, "LINEAR_STEPS": 3, "WIDE_STEPS": 2},
     "02": {"SAMPLES": 2000, "LATENTS": [5, 20], "STEPS": 2, "IMAGES": 3, "CODES": 3},
+    "A1": {"ROUNDS": 2, "ADAM_STEPS": 3},
     "03": {
-        "ROUNDS": 2,
-        "ADAM_STEPS": 3,
         "DIGIT_STEPS": 3,
         "GUESS_STEPS": 2,
         "IMAGES": 5,
@@ -87,16 +86,24 @@ VALUES = {
         "IMAGES": (2, 100),
         "CODES": (2, 20),
     },
-    "03": {
+    "A1": {
         "SEED": (1, 12345),
         "SIGMA_X": (0.1, 2.0),
-        "X_SEEN": (-4.0, 4.0),
-        "SAMPLES": ([2], [3, 10, 2000]),
-        "REPEATS": (2, 2000),
         "LONGER": (1, 2),
         "ROUNDS": (1, 3),
         "ADAM_STEPS": (1, 201),
         "RATES": ((0.01,), (0.003, 0.01, 0.03)),
+    },
+    "03": {
+        "SEED": (1, 12345),
+        "SIGMA_X": (0.1, 2.0),
+        "X_SEEN": (-4.0, 4.0),
+        "GUESSES": ([(0.0, 1.0)] * 5, [(0.5, 0.4), (1.5, 0.9)] * 2 + [(-1.0, 0.2)]),
+        "MU": (-1.0, 1.5),
+        "SIGMA": (0.3, 0.8),
+        "SAMPLES": ([2], [3, 10, 2000]),
+        "REPEATS": (2, 2000),
+        "LONGER": (1, 2),
         "IMAGES": (1, 7),
         "DIGIT_STEPS": (1, 5),
         "GUESS_STEPS": (1, 3),
@@ -182,6 +189,7 @@ VALUES = {
 REFUSED = {
     "01": [{"SIZES": (2, 3)}],
     "02": [{"SAMPLES": 2}, {"IMAGES": 1}, {"CODES": 1}],
+    "A1": [{"SIGMA_X": 0.01}, {"SIGMA_X": 100.0}],
     "03": [{"SIGMA_X": 0.01}, {"SIGMA_X": 100.0}, {"X_SEEN": 20.0}],
     "04": [{"BATCH": 5000}, {"STEPS": 0}],
     "05": [{"BETAS": (0.0, 1.0)}, {"SPRITE_LATENT": 1}],

@@ -112,7 +112,7 @@ def posterior(
         ValueError: shapes do not fit, or sigma is not positive.
 
     Source:
-        Tipping & Bishop 1999. Taught in lesson 03.
+        Tipping & Bishop 1999. Taught in the appendix A1.
     """
     weight, offset, sigma = _model(weight, offset, sigma)
     residual = _rows(x, len(weight), "x", "(B, D)") - offset
@@ -144,7 +144,7 @@ def elbo(
         ValueError: shapes do not fit, or sigma is not positive.
 
     Source:
-        Lucas et al. 2019 (arXiv:1911.02469). Taught in lesson 03.
+        Lucas et al. 2019 (arXiv:1911.02469). Taught in the appendix A1.
     """
     weight, offset, sigma = _model(weight, offset, sigma)
     d, z = weight.shape
@@ -185,7 +185,7 @@ def elbo_full(
             symmetric and positive definite.
 
     Source:
-        Lucas et al. 2019 (arXiv:1911.02469). Used in lesson 03.
+        Lucas et al. 2019 (arXiv:1911.02469). Used in the appendix A1.
     """
     weight, offset, sigma = _model(weight, offset, sigma)
     d, z = weight.shape
@@ -220,7 +220,7 @@ def kl_between_gaussians(
 
     Source:
         Rasmussen & Williams 2006, Gaussian Processes for Machine Learning, eq. A.23.
-        Used in lesson 03.
+        Used in the appendix A1.
     """
     if mean_q.ndim != 2 or mean_q.shape != mean_p.shape:
         came = _shapes(mean_q=mean_q, mean_p=mean_p)
@@ -291,7 +291,7 @@ def max_log_evidence(x: Tensor, latent_size: int) -> float:
         ValueError: as in `maximum_likelihood`.
 
     Source:
-        Tipping & Bishop 1999. Used in lesson 03.
+        Tipping & Bishop 1999. Used in the appendix A1.
     """
     values, _, noise = _eigenvalues(x, latent_size)
     d = x.shape[1]

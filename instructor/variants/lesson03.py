@@ -1,4 +1,4 @@
-"""Variants of lesson 03: another prior, another unit."""
+"""Variants of lesson 03: another prior."""
 
 import math
 import random
@@ -87,54 +87,4 @@ def kl_to_prior(mu, logvar):
     )
 
 
-def another_unit(pick: random.Random) -> Variant:
-    """03.4 with logarithms to another base, and colour images."""
-    channels = pick.choice([2, 3, 4])
-    # With base 2^channels the result would be that of the lesson again.
-    base = pick.choice([b for b in (4, 8, 10, 16, 256) if b != 2**channels])
-    task = f"""
-Convert nats per image to **digits in base {base}** per pixel. An image has $H \\times W$
-pixels with {channels} channels each; all channels of a pixel count as one pixel here. (A
-nat is $1/\\ln 2$ digits in base 2.) `values` is $C \\cdot H \\cdot W$, the number of values of
-an image. Keep the sign."""
-    answer = f'''
-def to_digits(nats, values):
-    """nats per image (tensor), C * H * W -> base-{base} digits per pixel, same shape."""
-    ### BEGIN SOLUTION
-    pixels = values / {channels}
-    return nats / (pixels * math.log({base}))
-    ### END SOLUTION'''
-    wrong = {
-        "These are bits per value, as in the lesson. Read unit and denominator again.": lambda n, v: (
-            n / (v * math.log(2))
-        ),
-        "You divide by the number of values. Asked is one number for each pixel.": lambda n, v: (
-            n / (v * math.log(base))
-        ),
-        "The denominator is right, but this is in bits.": lambda n, v: (
-            channels * n / (v * math.log(2))
-        ),
-        "This is in nats: the step to the other base is missing.": lambda n, v: (
-            channels * n / v
-        ),
-        f"You multiply by ln {base}; divide by it.": lambda n, v: (
-            channels * n * math.log(base) / v
-        ),
-        "You multiply the values by the channels. A pixel has several values: divide.": lambda n, v: (
-            n / (v * channels * math.log(base))
-        ),
-        "The sign is flipped. Converting a unit keeps the sign.": lambda n, v: (
-            -channels * n / (v * math.log(base))
-        ),
-        "This is per image: divide by the number of pixels.": lambda n, v: (
-            n / math.log(base)
-        ),
-    }
-
-    def cases(draw, at):
-        return 100 * draw(3), channels * (4 + 5 * at)
-
-    return Variant("to_digits", "Another unit", task, answer.lstrip(), cases, wrong)
-
-
-VARIANTS = {"03.1": kl_to_another_prior, "03.4": another_unit}
+VARIANTS = {"03.1": kl_to_another_prior}

@@ -80,72 +80,93 @@ def returns_nothing(*arguments):
 # 03.2 ---------------------------------------------------------------------------------
 
 
-def elbo_formula(x, mu, logvar, weight, offset, sigma):
-    d = x.shape[1]
-    squares = ((x - offset - mu @ weight.T) ** 2).sum(1)
-    trace = logvar.exp() @ (weight**2).sum(0)
-    likelihood = -0.5 * d * torch.log(2 * math.pi * sigma**2)
-    likelihood = likelihood - (squares + trace) / (2 * sigma**2)
-    return likelihood - kl_formula(mu, logvar)
+def guess_by_loops(z, log_joint, mus, sigmas):
+    step = z[1] - z[0]
+    log_p = torch.log(torch.sum(torch.exp(log_joint)) * step)
+    best = None
+    for mu in mus:
+        for sigma in sigmas:
+            q = td.Normal(mu, sigma)
+            bound = (q.log_prob(z).exp() * (log_joint - q.log_prob(z))).sum() * step
+            if best is None or bound > best[0]:
+                best = (bound, mu, sigma)
+    return best[1], best[2], log_p - best[0]
 
 
-def elbo_library(x, mu, logvar, weight, offset, sigma):
-    mean = torch.einsum("dz,bz->bd", weight, mu) + offset
-    spread = weight @ logvar.exp().diag_embed() @ weight.T  # (B, D, D)
-    trace = spread.diagonal(dim1=1, dim2=2).sum(1)
-    likelihood = td.Normal(mean, sigma).log_prob(x).sum(1) - 0.5 * trace / sigma**2
-    return likelihood - kl_library(mu, logvar)
+def guess_by_table(z, log_joint, mus, sigmas):
+    """All pairs at once: a table (M, S)."""
+    step = z[1] - z[0]
+    log_q = td.Normal(mus[:, None, None], sigmas[None, :, None]).log_prob(z)
+    log_posterior = log_joint.log_softmax(0) - step.log()
+    gaps = (log_q.exp() * step * (log_q - log_posterior)).sum(2)
+    i, j = divmod(gaps.argmin().item(), len(sigmas))
+    return mus[i].item(), sigmas[j].item(), gaps[i, j].item()
 
 
-def elbo_loop(x, mu, logvar, weight, offset, sigma):
-    rows = []
-    for row, m, v in zip(x, mu, logvar, strict=True):
-        total = -0.5 * len(row) * (math.log(2 * math.pi) + 2 * torch.log(sigma))
-        for i in range(len(row)):
-            mean, variance = offset[i], 0.0
-            for j in range(len(m)):
-                mean = mean + weight[i, j] * m[j]
-                variance = variance + weight[i, j] ** 2 * v[j].exp()
-            total = total - ((row[i] - mean) ** 2 + variance) / (2 * sigma**2)
-        rows.append(total - kl_formula(m[None], v[None])[0])
-    return torch.stack(rows)
+def guess_by_trapezoid(z, log_joint, mus, sigmas):
+    log_p = torch.trapezoid(log_joint.exp(), z).log()
+    pairs = [(m, s) for s in sigmas.tolist() for m in mus.tolist()]
+
+    def gap(pair):
+        log_q = td.Normal(*pair).log_prob(z)
+        return torch.trapezoid(log_q.exp() * (log_q - log_joint + log_p), z).item()
+
+    best = min(pairs, key=gap)
+    return torch.tensor(best[0]), best[1], gap(best)
 
 
-def elbo_energy_and_entropy(x, mu, logvar, weight, offset, sigma):
-    """E[log p(x, z)] plus the entropy of q, instead of reconstruction minus KL."""
-    d, z = weight.shape
-    scaled = weight / sigma
-    away = (x - offset) / sigma - mu @ scaled.T
-    energy = (away**2).sum(1) + (logvar.exp() * (scaled**2).sum(0)).sum(1)
-    energy = energy + d * math.log(2 * math.pi) + 2 * d * torch.log(sigma)
-    prior = z * math.log(2 * math.pi) + (mu**2 + logvar.exp()).sum(1)
-    entropy = 0.5 * (z * (1 + math.log(2 * math.pi)) + logvar.sum(1))
-    return -0.5 * (energy + prior) + entropy
+def guess_in_a_list(z, log_joint, mus, sigmas):
+    return list(guess_by_table(z, log_joint, mus, sigmas))
 
 
-def elbo_with(
-    *, trace=1, half=0.5, pi=True, log_sigma=2.0, power=2, kl=-1.0, offset_sign=1
-):
-    """A wrong ELBO from parts; the defaults give the right one."""
+def guess_with(change):
+    """The right search, with another last step."""
 
-    def answer(x, mu, logvar, weight, offset, sigma):
-        squares = ((x - offset_sign * offset - mu @ weight.T) ** 2).sum(1)
-        squares = squares + trace * (logvar.exp() @ (weight**2).sum(0))
-        constant = pi * math.log(2 * math.pi) + log_sigma * sigma.log()
-        likelihood = -half * squares / sigma**power - 0.5 * x.shape[1] * constant
-        return likelihood + kl * kl_formula(mu, logvar)
+    def answer(z, log_joint, mus, sigmas):
+        mu, sigma, gap = guess_by_table(z, log_joint, mus, sigmas)
+        return change(z, log_joint, mu, sigma, gap)
 
     return answer
 
 
-def elbo_sampled(x, mu, logvar, weight, offset, sigma):
-    z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
-    likelihood = td.Normal(z @ weight.T + offset, sigma).log_prob(x).sum(1)
-    return likelihood - kl_formula(mu, logvar)
+def guess_on_the_joint(z, log_joint, mus, sigmas):
+    step = (z[1] - z[0]).item()
+    found = []
+    for mu in mus.tolist():
+        for sigma in sigmas.tolist():
+            q = td.Normal(mu, sigma).log_prob(z)
+            found.append(((q.exp() * (q - log_joint)).sum().item() * step, mu, sigma))
+    gap, mu, sigma = min(found)
+    return mu, sigma, gap
 
 
-def elbo_batch_mean(*case):
-    return elbo_formula(*case).mean()
+def guess_without_step(z, log_joint, mus, sigmas):
+    found = []
+    log_posterior = log_joint - log_joint.exp().sum().log()
+    for mu in mus.tolist():
+        for sigma in sigmas.tolist():
+            q = td.Normal(mu, sigma).log_prob(z)
+            found.append(((q.exp() * (q - log_posterior)).sum().item(), mu, sigma))
+    gap, mu, sigma = min(found)
+    return mu, sigma, gap
+
+
+def guess_turned(z, log_joint, mus, sigmas):
+    """The mean of log p - log q under p."""
+    step = z[1] - z[0]
+    log_posterior = log_joint.log_softmax(0) - step.log()
+    log_q = td.Normal(mus[:, None, None], sigmas[None, :, None]).log_prob(z)
+    gaps = (log_posterior.exp() * step * (log_posterior - log_q)).sum(2)
+    i, j = divmod(gaps.argmin().item(), len(sigmas))
+    return mus[i], sigmas[j], gaps[i, j]
+
+
+def guess_never_replaced(z, log_joint, mus, sigmas):
+    return guess_by_table(z, log_joint, mus[:1], sigmas[:1])
+
+
+def guess_by_widest_pair(z, log_joint, mus, sigmas):
+    return guess_by_table(z, log_joint, mus, sigmas[-1:])
 
 
 # 03.3 ---------------------------------------------------------------------------------
@@ -208,111 +229,6 @@ def lme_clamped(log_weight):
     return log_weight.clamp(-500, 500).exp().mean(1).log()
 
 
-# 03.4 ---------------------------------------------------------------------------------
-
-
-def bits_formula(nats, dimensions):
-    return nats / (dimensions * math.log(2))
-
-
-def bits_in_two_steps(nats, dimensions):
-    bits = nats * math.log2(math.e)
-    return bits / dimensions
-
-
-def bits_with_tensors(nats, dimensions):
-    return nats / dimensions / torch.log(torch.tensor(2.0))
-
-
-def bits_flipped(nats, dimensions):
-    return -nats / (dimensions * math.log(2))
-
-
-def bits_only_dimension(nats, dimensions):
-    return nats / dimensions
-
-
-def bits_multiplied(nats, dimensions):
-    return nats * math.log(2) / dimensions
-
-
-def bits_halved(nats, dimensions):
-    return nats / (2 * dimensions)
-
-
-def bits_eight(nats, dimensions):
-    return nats / (dimensions * math.log(2)) + 8
-
-
-def bits_tensor_only(nats, dimensions):
-    return nats.clone() / (dimensions * math.log(2))
-
-
-# 03.5 ---------------------------------------------------------------------------------
-
-
-def gap_formula(covariance):
-    precision = torch.linalg.inv(covariance)
-    return 0.5 * (torch.logdet(covariance) + precision.diag().log().sum())
-
-
-def gap_library(covariance):
-    zero = torch.zeros(len(covariance)).to(covariance)
-    variances = 1 / torch.linalg.inv(covariance).diagonal()
-    q = td.MultivariateNormal(zero, variances.diag())
-    return td.kl_divergence(q, td.MultivariateNormal(zero, covariance))
-
-
-def gap_number(covariance):
-    values = torch.linalg.eigvalsh(covariance)
-    spreads = torch.linalg.inv(covariance).diagonal().tolist()
-    return 0.5 * (values.log().sum().item() + sum(math.log(s) for s in spreads))
-
-
-def gap_by_search(covariance):
-    precision, z = torch.linalg.inv(covariance), len(covariance)
-    log_variance = torch.zeros(z).to(covariance).requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [log_variance], max_iter=100, line_search_fn="strong_wolfe"
-    )
-
-    def kl():
-        trace = (precision.diag() * log_variance.exp()).sum()
-        return 0.5 * (trace - z + torch.logdet(covariance) - log_variance.sum())
-
-    def closure():
-        optimizer.zero_grad()
-        loss = kl()
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return kl().detach()
-
-
-def gap_with(variances):
-    """The KL with a wrong choice of variances."""
-
-    def answer(covariance):
-        zero = torch.zeros(len(covariance)).to(covariance)
-        q = td.MultivariateNormal(zero, variances(covariance).diag())
-        return td.kl_divergence(q, td.MultivariateNormal(zero, covariance))
-
-    return answer
-
-
-def gap_doubled(covariance):
-    return 2 * gap_formula(covariance)
-
-
-def gap_variances(covariance):
-    return 1 / torch.linalg.inv(covariance).diag()
-
-
-def gap_zero(covariance):
-    return 0.0
-
-
 def weights_formula(log_likelihood, z, mu, logvar):
     mu, logvar = mu.unsqueeze(1), logvar.unsqueeze(1)
     ratio = (z - mu).square() / logvar.exp() + logvar - z.square()
@@ -328,6 +244,91 @@ def weights_library(log_likelihood, z, mu, logvar):
 
 def weights_of_sigma(log_likelihood, z, mu, logvar):
     return weights_library(log_likelihood, z, mu, 2 * logvar)
+
+
+# 03.4 ---------------------------------------------------------------------------------
+
+
+def says(order):
+    return lambda: order
+
+
+# 03.5 ---------------------------------------------------------------------------------
+
+
+def beta_in_two_steps(loss_fn, reconstruction, kl, x, outputs, codes):
+    (mu, logvar), (other_mu, other_logvar) = codes
+    start = loss_fn(x, outputs[0], mu, logvar)
+    a = (start - loss_fn(x, outputs[1], mu, logvar)) / (
+        reconstruction(x, outputs[0]) - reconstruction(x, outputs[1])
+    )
+    c = (start - loss_fn(x, outputs[0], other_mu, other_logvar)) / (
+        kl(mu, logvar) - kl(other_mu, other_logvar)
+    )
+    return float(c / a)
+
+
+def beta_by_gradients(loss_fn, reconstruction, kl, x, outputs, codes):
+    output = outputs[0].clone().requires_grad_()
+    mu, logvar = (t.clone().requires_grad_() for t in codes[1])
+    loss = loss_fn(x, output, mu, logvar)
+
+    def slope(exact, leaf):
+        (found,) = torch.autograd.grad(loss, leaf, retain_graph=True)
+        (wanted,) = torch.autograd.grad(exact, leaf)
+        return (found * wanted).sum() / (wanted**2).sum()
+
+    return slope(kl(mu, logvar), mu) / slope(reconstruction(x, output), output)
+
+
+def beta_from_the_second_code(loss_fn, reconstruction, kl, x, outputs, codes):
+    first, second = outputs
+    a = loss_fn(x, second, *codes[1]) - loss_fn(x, first, *codes[1])
+    c = loss_fn(x, second, *codes[1]) - loss_fn(x, second, *codes[0])
+    exact = reconstruction(x, second) - reconstruction(x, first)
+    return (c / (kl(*codes[1]) - kl(*codes[0]))) / (a / exact)
+
+
+def beta_by_equations(loss_fn, reconstruction, kl, x, outputs, codes):
+    """Three losses, three unknowns: a, c and the constant."""
+    rows, values = [], []
+    for output, code in ((0, 0), (1, 0), (0, 1)):
+        o, mu_logvar = outputs[output], codes[code]
+        rows.append([reconstruction(x, o).item(), kl(*mu_logvar).item(), 1.0])
+        values.append(loss_fn(x, o, *mu_logvar).item())
+    a, c, _ = torch.linalg.solve(torch.tensor(rows), torch.tensor(values)).tolist()
+    return c / a
+
+
+def beta_with(formula):
+    def answer(loss_fn, reconstruction, kl, x, outputs, codes):
+        start = loss_fn(x, outputs[0], *codes[0])
+        return formula(
+            loss_fn(x, outputs[1], *codes[0]) - start,
+            loss_fn(x, outputs[0], *codes[1]) - start,
+            reconstruction(x, outputs[1]) - reconstruction(x, outputs[0]),
+            kl(*codes[1]) - kl(*codes[0]),
+        )
+
+    return answer
+
+
+def beta_both_at_once(loss_fn, reconstruction, kl, x, outputs, codes):
+    start = loss_fn(x, outputs[0], *codes[0])
+    a = (loss_fn(x, outputs[1], *codes[0]) - start) / (
+        reconstruction(x, outputs[1]) - reconstruction(x, outputs[0])
+    )
+    c = (loss_fn(x, outputs[1], *codes[1]) - start) / (kl(*codes[1]) - kl(*codes[0]))
+    return c / a
+
+
+def beta_of_one_loss(loss_fn, reconstruction, kl, x, outputs, codes):
+    loss = loss_fn(x, outputs[0], *codes[0])
+    return (loss / kl(*codes[0])) / (loss / reconstruction(x, outputs[0]))
+
+
+def beta_wrong_way_to_call(loss_fn, reconstruction, kl, x, outputs, codes):
+    return loss_fn(x, outputs[0], codes[0])
 
 
 EXERCISES = {
@@ -352,21 +353,22 @@ EXERCISES = {
         ],
     },
     "03.2": {
-        "check": check.linear_gaussian_elbo,
+        "check": check.best_guess,
         "right": [
-            (elbo_formula,),
-            (elbo_library,),
-            (elbo_loop,),
-            (elbo_energy_and_entropy,),
-            (elbo_with(),),
+            (guess_by_loops,),
+            (guess_by_table,),
+            (guess_by_trapezoid,),
+            (guess_in_a_list,),
         ],
         "wrong": [
-            ((elbo_with(trace=0),), "trace term is missing"),
-            ((elbo_with(pi=False, log_sigma=0.0),), "normalising constant is missing"),
-            ((elbo_with(power=1, log_sigma=1.0),), "sigma where sigma^2 belongs"),
-            ((elbo_with(offset_sign=0),), "offset b is missing"),
-            ((elbo_sampled,), "you draw a random z"),
-            ((elbo_batch_mean,), "mean over the batch"),
+            ((guess_on_the_joint,), "area of the joint is missing"),
+            ((guess_without_step,), "missing in both sums"),
+            ((guess_turned,), "KL in the other direction"),
+            ((guess_never_replaced,), "first pair"),
+            ((guess_with(lambda z, lj, m, s, g: (s, m, g)),), "order is mu, sigma"),
+            ((guess_with(lambda z, lj, m, s, g: (m, s, -g)),), "minus its gap"),
+            ((guess_with(lambda z, lj, m, s, g: g),), "returned"),
+            ((guess_by_widest_pair,), "Work this one by hand"),
             ((returns_nothing,), "returned None"),
         ],
     },
@@ -396,27 +398,54 @@ EXERCISES = {
         ],
     },
     "03.4": {
-        "check": check.bits_per_dimension,
-        "right": [(bits_formula,), (bits_in_two_steps,), (bits_with_tensors,)],
+        "check": check.lines_in_order,
+        "right": [
+            (says("CEAFDB"),),
+            (says("ecafdb"),),
+            (says("F, E, C, A, D, B"),),
+            (says(["C", "E", "F", "A", "D", "B"]),),
+            (says("C E F A D B"),),
+            (says("FCEADB"),),
+            (says("EFCADB"),),
+            (says("CFEADB"),),
+            (says("ECFADB"),),
+            (says("FECADB"),),
+            (says("EC->A->F->D->B"),),
+        ],
         "wrong": [
-            ((bits_flipped,), "sign is flipped"),
-            ((bits_only_dimension,), "nats per dimension"),
-            ((bits_multiplied,), "multiply by ln 2"),
-            ((bits_halved,), "divide by 2 instead"),
-            ((bits_eight,), "add 8 bits"),
-            ((bits_tensor_only,), "AttributeError"),
-            ((returns_nothing,), "returned None"),
+            ((says("ABCDEF"),), "Line A stands too early, before line C"),
+            ((says("CAEFDB"),), "Line A stands too early, before line E"),
+            ((says("CEADFB"),), "Line D stands too early, before line F"),
+            ((says("CEFDAB"),), "Line D stands too early, before line A"),
+            ((says("CEAFBD"),), "Line B stands too early, before line D"),
+            ((says("BDFAEC"),), "the way back"),
+            ((says("CEADB"),), "Not there: F"),
+            ((says("CEAFDBC"),), "Not once only: C"),
+            ((says("CEAFDG"),), "no line G"),
+            ((says(""),), "six letters"),
+            ((says(3),), "int"),
+            ((returns_nothing,), "NoneType"),
         ],
     },
     "03.5": {
-        "check": check.smallest_gap,
-        "right": [(gap_formula,), (gap_library,), (gap_number,), (gap_by_search,)],
+        "check": check.hidden_beta,
+        "right": [
+            (beta_in_two_steps,),
+            (beta_by_gradients,),
+            (beta_from_the_second_code,),
+            (beta_by_equations,),
+        ],
         "wrong": [
-            ((gap_with(lambda c: c.diag()),), "diagonal of the covariance"),
-            ((gap_with(lambda c: 1 + 0 * c.diag()),), "all variances 1"),
-            ((gap_doubled,), "one half"),
-            ((gap_variances,), "best variances"),
-            ((gap_zero,), "comes out as 0"),
+            ((beta_with(lambda o, c, eo, ec: (o / eo) / (c / ec)),), "a / c"),
+            ((beta_with(lambda o, c, eo, ec: c / ec),), "c alone"),
+            ((beta_with(lambda o, c, eo, ec: c / o),), "first be divided"),
+            (
+                (beta_with(lambda o, c, eo, ec: -(c / ec) / (o / eo)),),
+                "sign is flipped",
+            ),
+            ((beta_both_at_once,), "at once"),
+            ((beta_of_one_loss,), "differences of two losses"),
+            ((beta_wrong_way_to_call,), "TypeError"),
             ((returns_nothing,), "returned None"),
         ],
     },

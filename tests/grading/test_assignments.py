@@ -73,7 +73,10 @@ def test_an_open_exercise_has_room_for_an_answer_that_a_person_grades():
     ("overlay", "words"),
     [
         ({"POINTS": {"04.1": 3}}, "POINTS names 04.1; the exercises of this lesson"),
-        ({"LEAVE_OUT": ["03.1", "03.2", "03.3", "03.4"]}, "No exercise is left"),
+        (
+            {"LEAVE_OUT": ["03.1", "03.2", "03.3", "03.4", "03.5"]},
+            "No exercise is left",
+        ),
     ],
 )
 def test_a_wrong_overlay_is_refused(overlay, words):
@@ -136,6 +139,7 @@ def test_the_command_says_what_an_overlay_leaves_unused(tmp_path, capsys, monkey
     assert making.main(arguments) == 0
     said = capsys.readouterr().out
     assert "Left out by the overlay: 03.4." in said
+    assert "Left out by the overlay: 03.5." in said
     assert "hidden tests of 03.1 are not used" in said
     assert "points without a bonus" in said
 

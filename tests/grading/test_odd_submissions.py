@@ -42,8 +42,8 @@ def importance_log_weights(log_likelihood, z, mu, logvar):
     ratio = (z - mu[:, None]) ** 2 / logvar.exp()[:, None] + logvar[:, None] - z**2
     return log_likelihood + 0.5 * ratio.sum(2)"""
 WORK = {"answer-03-1": KL, "answer-03-3": MEAN}
-OVERLAY = {"LEAVE_OUT": ["03.2", "03.4"]}
-ALL = (5, 18)  # points of the two exercises
+OVERLAY = {"LEAVE_OUT": ["03.2", "03.4", "03.5"]}
+ALL = (5, 12)  # points of the two exercises
 WHOLE = f"{sum(ALL):.1f}"
 
 

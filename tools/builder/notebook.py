@@ -10,12 +10,10 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from builder.reading import BEGIN, END, count
+from builder.reading import BEGIN, END, count, is_folded
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS, NOTEBOOKS = ROOT / "lessons", ROOT / "notebooks"
-# Cells that draw, and whose code teaches nothing of the lesson: shown on a click.
-FOLDED = re.compile(r"^(widgets\.explore|drawings\.show|films?\.show)\(", re.MULTILINE)
 PATIENCE = "*The next cell takes about {seconds} s on two CPU cores.*"
 KERNEL = {
     "display_name": "Python 3 (ipykernel)",
@@ -42,6 +40,11 @@ def course() -> dict:
         lesson["exercise_minutes"] = sum(map(int, minutes))
         lesson["read"] = count(text).minutes
     return table
+
+
+def is_appendix(lesson: dict) -> bool:
+    """Whether a lesson's number is a letter and a digit, such as A1: nothing needs it."""
+    return not lesson["stem"][0].isdigit()
 
 
 def links(table: dict, path: str) -> dict[str, str]:
@@ -99,11 +102,18 @@ def _header(lesson: dict, table: dict, solved: bool) -> str:
 
 
 def _footer(lesson: dict, table: dict) -> str:
-    stems = [other["stem"] for other in table["lesson"]]
-    after = stems[stems.index(lesson["stem"]) + 1 :][:1]
-    onward = (
-        f"**Next:** [{after[0].replace('_', ' ')}]({after[0]}.ipynb). " if after else ""
-    )
+    after = table["lesson"][table["lesson"].index(lesson) + 1 :]
+    onward = ""
+    if after and not is_appendix(after[0]):
+        stem = after[0]["stem"]
+        onward = f"**Next:** [{stem.replace('_', ' ')}]({stem}.ipynb). "
+    # The last lesson lists every appendix, and so does the lesson that one continues.
+    last = bool(after) and is_appendix(after[0])
+    number = lesson["stem"][:2]
+    for other in filter(is_appendix, after):
+        if last or other["needs"][-1] == number:
+            stem = other["stem"]
+            onward += f"**Appendix:** [{stem.replace('_', ' ')}]({stem}.ipynb). "
     home = table["repository"]
     source = f"lessons/{lesson['stem']}.py"
     return (
@@ -159,8 +169,7 @@ def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
         cell.id = key + (f"-{seen[key]}" if seen[key] else "")
         tags = cell.metadata.get("tags", [])
         cell.metadata = NotebookNode({"tags": tags} if tags else {})
-        folded = "fold" in tags or FOLDED.search(cell.source)
-        if folded and cell.cell_type == "code":
+        if cell.cell_type == "code" and is_folded(cell.source, tags):
             cell.metadata.update(jupyter={"source_hidden": True}, cellView="form")
         seconds = table["timings"].get(lesson["stem"], {}).get("cells", {}).get(cell.id)
         if seconds:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from nbformat import NotebookNode
 from PIL import Image
 
-from builder.notebook import LESSONS, ROOT, links
+from builder.notebook import LESSONS, ROOT, is_appendix, links
 
 SIZE_LIMIT = 900 * 1024
 CAPTION = re.compile(r"\*\*(Figure [\dA-Z]+\.\d+\. .+?)\*\*", re.DOTALL)
@@ -112,12 +112,13 @@ def readme_table(table: dict) -> str:
         count = len(re.findall(r"^# #+ Exercise", text, re.MULTILINE))
         seconds = table["timings"].get(stem, {}).get("total", 0)
         run = f"{max(1, round(seconds / 60))} min" if seconds > 50 else f"{seconds} s"
+        where = "Appendix: " if is_appendix(lesson) else ""
         badges = (
             f"[![Open in Colab]({COLAB_BADGE})]({address['colab']}) "
             f"[![Open in Binder]({BINDER_BADGE})]({address['binder']})"
         )
         rows.append(
-            f"| [{stem[:2]}](notebooks/{stem}.ipynb) | {lesson['question']} | "
+            f"| [{stem[:2]}](notebooks/{stem}.ipynb) | {where}{lesson['question']} | "
             f"{lesson['read']} min | {run} | {count} ({lesson['exercise_minutes']} min) | "
             f"{badges} |"
         )
@@ -126,7 +127,8 @@ def readme_table(table: dict) -> str:
 
 def readme_minutes(table: dict) -> str:
     """The README's sentence on the minutes of a lesson, for teachers."""
-    first, *others = (x["read"] + x["exercise_minutes"] for x in table["lesson"])
+    lessons = [lesson for lesson in table["lesson"] if not is_appendix(lesson)]
+    first, *others = (x["read"] + x["exercise_minutes"] for x in lessons)
     return (
         f"Lesson 00 takes {first} minutes, the others {min(others)} to {max(others)},"
     )

@@ -1,6 +1,7 @@
 """How long a lesson takes to read, by one rule, from its source alone."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,6 +16,10 @@ FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
 ADDRESSES = re.compile(r"<[^>]+>|\]\([^)]*\)")
 LATER = "Second reading"  # begins the heading of what a first reading leaves out
 DRAWS = re.compile(r"plots\.show|plt\.show|widgets\.explore")
+# Cells that draw, and whose code teaches nothing of the lesson: shown on a click.
+SHOWN_ONLY = re.compile(
+    r"^(widgets\.explore|drawings\.show|films?\.show)\(", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,17 @@ def _markdown(text: str) -> Count:
     return Count(words=len(words), equations=equations)
 
 
-def _code(source: str) -> Count:
+def is_folded(source: str, tags: Sequence[str]) -> bool:
+    """Whether a code cell shows its code on a click only."""
+    return "fold" in tags or bool(SHOWN_ONLY.search(source))
+
+
+def _code(source: str, folded: bool) -> Count:
     lines, solution = 0, False
     for line in map(str.strip, source.splitlines()):
         if BEGIN in line or END in line:
             solution = BEGIN in line
-        elif line and not line.startswith("#") and not solution:
+        elif line and not line.startswith("#") and not solution and not folded:
             lines += 1
     draws = bool(DRAWS.search(source)) and not source.startswith("def ")
     return Count(lines=lines, figures=int(draws))
@@ -65,8 +75,9 @@ def _code(source: str) -> Count:
 def count(source: str) -> Count:
     """What a learner reads in a lesson (its text in the percent format).
 
-    Not counted: folded parts (hints, answers), solutions, comments, the code below the
-    heading "Set-up", and sections whose heading begins with "Second reading".
+    Not counted: what is folded (hints, answers, code shown on a click), solutions, comments,
+    the code below the heading "Set-up", and sections whose heading begins with "Second
+    reading".
     """
     total, section = Count(), ""
     for cell in jupytext.reads(source, fmt="py:percent").cells:
@@ -77,5 +88,6 @@ def count(source: str) -> Count:
                 if not section.startswith(LATER):
                     total += _markdown(part)
         elif section != "Set-up" and not section.startswith(LATER):
-            total += _code(cell.source)
+            tags = cell.metadata.get("tags", [])
+            total += _code(cell.source, is_folded(cell.source, tags))
     return total

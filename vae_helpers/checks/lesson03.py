@@ -1,10 +1,11 @@
 """Checks of lesson 03."""
 
 import math
+from collections.abc import Callable
 
 import torch
 
-from vae_helpers.checks.core import Part, Wrong, call, close, declare, parts
+from vae_helpers.checks.core import Part, Symptom, Symptoms, Wrong, call, declare
 from vae_helpers.checks.usual import SQUEEZED, kl_each, kl_formulas, reduced, then
 
 LOG_2PI = math.log(2 * math.pi)
@@ -101,195 +102,196 @@ kl_to_standard_normal = declare(
 # 03.2
 
 
-def _elbo(
-    x,
-    mu,
-    logvar,
-    weight,
-    offset,
-    sigma,
-    *,
-    squares=1.0,
-    trace=lambda weight, logvar: logvar.exp() @ (weight**2).sum(0),
-    constant=lambda sigma: LOG_2PI + 2 * sigma.log(),
-    spread=lambda sigma: sigma**2,
-    half=0.5,
-    kl=_kl,
-):
-    """The ELBO with parts that can be replaced: a short way to write the mistakes."""
-    error = squares * ((x - offset - mu @ weight.T) ** 2).sum(1)
-    scaled = (error + trace(weight, logvar)) / spread(sigma)
-    return -half * scaled - 0.5 * x.shape[1] * constant(sigma) - kl(mu, logvar)
+def _choose(value, *, best=min, returned=None, squared=False):
+    """A search over all pairs.
+
+    Args:
+        value: (z, log_joint, log_q) -> what is compared.
+        best: min or max.
+        returned: the same form, for the third number; None for what was compared.
+        squared: whether sigma is taken as a variance.
+    """
+
+    def search(z, log_joint, mus, sigmas):
+        found = []
+        for mu in mus:
+            for sigma in sigmas:
+                width = sigma.sqrt() if squared else sigma
+                log_q = -0.5 * ((z - mu) / width) ** 2 - width.log() - 0.5 * LOG_2PI
+                found.append((value(z, log_joint, log_q), mu, sigma, log_q))
+        chosen, mu, sigma, log_q = best(found, key=lambda entry: float(entry[0]))
+        if returned is not None:
+            chosen = returned(z, log_joint, log_q)
+        return mu, sigma, chosen
+
+    return search
 
 
-def _with(**changes):
-    return lambda *case: _elbo(*case, **changes)
+def _step(z):
+    return z[1] - z[0]
 
 
-def _changed(change):
-    """The right ELBO of changed arguments."""
-    return lambda *case: _elbo(*change(*case))
+def _log_posterior(z, log_joint):
+    return log_joint - (log_joint.exp() * _step(z)).sum().log()
 
 
-def _zero(mu, logvar):
-    return 0 * mu.sum(1)
+def _gap_of(z, log_joint, log_q):
+    return (log_q.exp() * _step(z) * (log_q - _log_posterior(z, log_joint))).sum()
+
+
+def _bound_of(z, log_joint, log_q):
+    return (log_q.exp() * _step(z) * (log_joint - log_q)).sum()
+
+
+def _other_direction(z, log_joint, log_q):
+    log_p = _log_posterior(z, log_joint)
+    return (log_p.exp() * _step(z) * (log_p - log_q)).sum()
+
+
+def _log_evidence(z, log_joint):
+    return (log_joint.exp() * _step(z)).sum().log()
+
+
+_best_guess = _choose(_gap_of)
+
+
+def _places(z, log_joint, mus, sigmas):
+    mu, sigma, gap = _best_guess(z, log_joint, mus, sigmas)
+    return (mus == mu).nonzero()[0, 0], (sigmas == sigma).nonzero()[0, 0], gap
+
+
+def _by_moments(z, log_joint, mus, sigmas):
+    weight = _log_posterior(z, log_joint).exp() * _step(z)
+    mean = (weight * z).sum()
+    width = (weight * (z - mean) ** 2).sum().sqrt()
+    mu, sigma = (
+        values[(values - wish).abs().argmin()]
+        for values, wish in ((mus, mean), (sigmas, width))
+    )
+    return _best_guess(z, log_joint, mu[None], sigma[None])
 
 
 # fmt: off
-ELBO_MISTAKES = {
-    "The trace is not divided by sigma^2: it belongs to the squared error, inside the "
-    "bracket.":
-        lambda *case: (
-            _elbo(*case, trace=lambda w, lv: 0.0)
-            - 0.5 * (case[2].exp() @ (case[3] ** 2).sum(0))
+GUESS_MISTAKES = {
+    "This is the right pair, and minus its ELBO: the area of the joint is missing. The "
+    "posterior is the joint divided by its area, so log p(x) is subtracted once.":
+        _choose(lambda z, lj, lq: -_bound_of(z, lj, lq)),
+    "This is the right pair, and its ELBO. Asked is the gap, what is missing up to log p(x).":
+        _choose(_gap_of, returned=_bound_of),
+    "This is the right pair with minus its gap. A KL is never negative: log q minus the "
+    "log-posterior, averaged under q.":
+        _choose(_gap_of, returned=lambda *case: -_gap_of(*case)),
+    "The width of a strip is missing in the area of the joint: the sum of its values is the "
+    "area only after it is multiplied with the step of the grid.":
+        _choose(lambda z, lj, lq: _gap_of(z, lj, lq) - _step(z).log()),
+    "The width of a strip is missing in the mean under q: its weights, density times step, "
+    "must add up to 1.":
+        _choose(lambda z, lj, lq: _gap_of(z, lj, lq) / _step(z)),
+    "The width of a strip is missing in both sums: multiply each with the step of the grid.":
+        _choose(lambda z, lj, lq: (_gap_of(z, lj, lq) - _step(z).log()) / _step(z)),
+    "You minimise the KL in the other direction, a mean under the posterior. The gap of the "
+    "ELBO is KL(q, posterior): the mean is under the guess.":
+        _choose(_other_direction),
+    "You choose by the KL in the other direction, and return the right gap of that pair. "
+    "Choose by the same KL that you return.":
+        _choose(_other_direction, returned=_gap_of),
+    "The pair is right. The number is the KL in the other direction, a mean under the "
+    "posterior; needed is the mean under the guess.":
+        _choose(_gap_of, returned=_other_direction),
+    "You take the mean and the width of the posterior. They give the smallest KL in the "
+    "other direction; here all pairs must be tried.":
+        _by_moments,
+    "This is the worst pair: the largest gap. Keep the smallest.":
+        _choose(_gap_of, best=max),
+    "You keep the pair with the lowest ELBO. The gap is small where the ELBO is high.":
+        _choose(_bound_of, returned=_bound_of),
+    "You treat sigma as a variance. td.Normal takes the standard deviation, and so do the "
+    "candidates.":
+        _choose(_gap_of, squared=True),
+    "You choose by the difference of the densities, without weights. A KL is a mean under q.":
+        _choose(lambda z, lj, lq: (lq - _log_posterior(z, lj)).mean()),
+    "You choose by the squared difference of the densities. Asked is the smallest KL.":
+        _choose(
+            lambda z, lj, lq: ((lq.exp() - _log_posterior(z, lj).exp()) ** 2).sum(),
+            returned=_gap_of,
         ),
-    "The squared error is a mean over the D dimensions. Take the sum.":
-        lambda *case: _elbo(*case, squares=1 / case[0].shape[1]),
-    "The trace is summed over the batch. Each example has its own.":
-        _with(trace=lambda w, lv: (lv.exp() @ (w ** 2).sum(0)).sum()),
-    "In the trace you sum the weights of a column and then square. Square first, then "
-    "sum over i.":
-        _with(trace=lambda w, lv: lv.exp() @ w.sum(0) ** 2),
-    "The trace term is missing: you decode the mean only. A fuzzy code costs the sum "
-    "of sigma_j^2 times the squared weights of column j, for each example.":
-        _with(trace=lambda w, lv: 0.0),
-    "In the trace you use sigma. It needs the variance, exp(logvar).":
-        _with(trace=lambda w, lv: torch.exp(0.5 * lv) @ (w ** 2).sum(0)),
-    "In the trace you use logvar itself. It needs the variance, exp(logvar).":
-        _with(trace=lambda w, lv: lv @ (w ** 2).sum(0)),
-    "In the trace the variance is squared. exp(logvar) is sigma squared already.":
-        _with(trace=lambda w, lv: torch.exp(2 * lv) @ (w ** 2).sum(0)),
-    "In the trace the weights are missing: the decoder stretches the spread of latent "
-    "j by the squared length of column j of W.":
-        _with(trace=lambda w, lv: lv.exp().sum(1)),
-    "In the trace the variances of q are missing: this is right for sigma = 1 only.":
-        _with(trace=lambda w, lv: (w ** 2).sum()),
-    "The trace has the wrong sign: a fuzzy code makes the expected error larger.":
-        _with(trace=lambda w, lv: -(lv.exp() @ (w ** 2).sum(0))),
-    "The squared error and the trace are divided by sigma^2; it must be 2 sigma^2. "
-    "The half of the Gaussian exponent is missing.":
-        _with(half=1.0),
-    "The normalising constant is missing: -D/2 log(2 pi sigma^2). It depends on "
-    "sigma, so without it sigma would grow for ever.":
-        _with(constant=lambda sigma: 0.0 * sigma),
-    "The 2 pi of the normalising constant is missing: the bound is too high by D/2 "
-    "log(2 pi).":
-        _with(constant=lambda sigma: 2 * sigma.log()),
-    "The normalising constant has 2 pi but not sigma^2: log(2 pi sigma^2).":
-        _with(constant=lambda sigma: LOG_2PI + 0.0 * sigma),
-    "In the normalising constant you use sigma. Needed is log(2 pi sigma^2).":
-        _with(constant=lambda sigma: LOG_2PI + sigma.log()),
-    "The normalising constant has the wrong sign: a log-density has minus D/2 log(2 "
-    "pi sigma^2).":
-        _with(constant=lambda sigma: -LOG_2PI - 2 * sigma.log()),
-    "The normalising constant is there once. It belongs to each of the D dimensions.":
-        lambda x, *rest: _with(
-            constant=lambda sigma: (LOG_2PI + 2 * sigma.log()) / x.shape[1]
-        )(x, *rest),
-    "You divide the squared error by 2 sigma; it must be 2 sigma^2.":
-        _with(spread=lambda sigma: sigma),
-    "You use sigma where sigma^2 belongs, in the error and in the constant: `sigma` "
-    "is the standard deviation of the noise, not its variance.":
-        _with(spread=lambda sigma: sigma, constant=lambda sigma: LOG_2PI + sigma.log()),
-    "The squared error is not divided by sigma^2: sigma sets its weight.":
-        _with(spread=lambda sigma: 1.0),
-    "The KL is added. The ELBO is the expected log-likelihood minus the KL.":
-        _with(kl=lambda mu, lv: -_kl(mu, lv)),
-    "The KL is missing: this is the expected log-likelihood alone, and no bound.":
-        _with(kl=_zero),
-    "The KL counts twice: its factor one half is missing.":
-        _with(kl=lambda mu, lv: 2 * _kl(mu, lv)),
-    "The KL is a mean over the latent dimensions. Sum over them.":
-        _with(kl=lambda mu, lv: kl_each(mu, lv).mean(1)),
-    "In the KL you treat logvar as log sigma. It is log sigma^2.":
-        _with(kl=lambda mu, lv: _kl(mu, 2 * lv)),
-    "The KL has the wrong direction: needed is from q to N(0, I).":
-        _with(kl=lambda mu, lv: (0.5 * ((mu ** 2 + 1) * (-lv).exp() - 1 + lv)).sum(1)),
-    "The sign is that of a loss. Return the bound itself: higher is better.":
-        lambda *case: -_elbo(*case),
-    "The offset is added to x. Subtract it: the decoder's mean is W mu + b.":
-        _changed(lambda x, m, v, w, b, s: (x + b, m, v, w, 0 * b, s)),
-    "The offset b is missing in the decoded mean.":
-        _changed(lambda x, m, v, w, b, s: (x, m, v, w, 0 * b, s)),
-    "Everything is divided by D. Sum over the dimensions: the unit is nats per "
-    "example.":
-        lambda x, *rest: _elbo(x, *rest) / x.shape[1],
-    "You took the mean over the batch. Return one number for each example, shape "
-    "(B,).":
-        lambda *case: _elbo(*case).mean(),
-    "You summed over the batch. Return one number for each example, shape (B,).":
-        lambda *case: _elbo(*case).sum(),
-    "The values are right but carry no gradient: something is detached, inside "
-    "no_grad, or went through a Python number.":
-        lambda *case: _elbo(*case).detach(),
-    "The values are right, but sigma gets no gradient from the normalising constant. "
-    "Use torch.log: math.log turns a tensor into a plain number.":
-        _with(constant=lambda sigma: LOG_2PI + 2 * sigma.detach().log()),
-    "The values are right, but sigma gets no gradient: it could not be learned.":
-        _changed(lambda x, m, v, w, b, s: (x, m, v, w, b, s.detach())),
-    "The values are right, but logvar gets no gradient: the width of q would not "
-    "learn.":
-        _changed(lambda x, m, v, w, b, s: (x, m, v.detach(), w, b, s)),
+    "The order is mu, sigma, gap.":
+        lambda *case: (lambda m, s, g: (s, m, g))(*_best_guess(*case)),
+    "These are the places of mu and sigma in their lists. Return their values.":
+        _places,
+    "This is the first pair, not the best one: does your comparison ever replace it?":
+        lambda z, lj, mus, sigmas: _best_guess(z, lj, mus[:1], sigmas[:1]),
+    "This is the last pair, not the best one: each pair replaces the one before. Compare "
+    "before you keep it.":
+        lambda z, lj, mus, sigmas: _best_guess(z, lj, mus[-1:], sigmas[-1:]),
+    "Only the means were tried, with the first sigma. Try every mean with every sigma.":
+        lambda z, lj, mus, sigmas: _best_guess(z, lj, mus, sigmas[:1]),
+    "Only the widths were tried, with the first mean. Try every mean with every sigma.":
+        lambda z, lj, mus, sigmas: _best_guess(z, lj, mus[:1], sigmas),
+    "Means and widths were tried in pairs, the first with the first, the second with the "
+    "second. Try every mean with every sigma: two loops.":
+        lambda z, lj, mus, sigmas: min(
+            (_best_guess(z, lj, m[None], s[None]) for m, s in zip(mus, sigmas, strict=False)),
+            key=lambda entry: float(entry[2]),
+        ),
+    "The number is the log-evidence. Asked is the gap.":
+        _choose(_gap_of, returned=lambda z, lj, lq: _log_evidence(z, lj)),
 }
 # fmt: on
 
 
-def _model(size, pixels, latents, sigma=None, spread=0.0):
-    """A batch and a linear-Gaussian model: the arguments of the exercise."""
-    sigma = (0.4 * _draw()).exp() if sigma is None else _full(sigma)
-    mu, logvar = _draw(size, latents), _draw(size, latents) + spread
-    weight = _draw(pixels, latents)
-    return _draw(size, pixels), mu, logvar, weight, _draw(pixels), sigma
+def _bump(mean, sigma, area=0.5, points=801, low=-10.0, high=10.0):
+    """A grid and the log of a joint with this area: a Gaussian bump."""
+    z = torch.linspace(low, high, points, dtype=torch.float64)
+    log_normal = -0.5 * ((z - mean) / sigma) ** 2 - math.log(sigma) - 0.5 * LOG_2PI
+    return z, math.log(area) + log_normal
 
 
-def _need_no_draws(answer) -> None:
-    case = _model(3, 2, 2)
-    if not close(parts(call(answer, case, 0)), parts(call(answer, case, 1))):
-        raise Wrong(
-            "Two calls with the same input differ: you draw a random z. Here the mean over "
-            "z has a formula; the trace term takes the place of the draws."
-        )
+def _lopsided(means=4, widths=3, area=None):
+    """A joint of two bumps, and candidates in any order."""
+    first, second = 1.5 * torch.rand(2, dtype=torch.float64) - torch.tensor([1.0, -1.0])
+    area = 0.05 + torch.rand(()).item() if area is None else area
+    z, one = _bump(first.item(), 0.6, area * 0.7)
+    _, two = _bump(second.item(), 1.0, area * 0.3)
+    mus = 4 * torch.rand(means, dtype=torch.float64) - 1.5
+    return (
+        z,
+        torch.logaddexp(one, two),
+        mus,
+        0.35 + torch.rand(widths, dtype=torch.float64),
+    )
 
 
-linear_gaussian_elbo = declare(
-    "03.2 ELBO of the linear-Gaussian model",
-    "random models and batches of all sizes: values, constants, signs and gradients.",
+best_guess = declare(
+    "03.2 find the best guess",
+    "lopsided joints of many areas and grids, with one or many candidates: mean, width, gap.",
     Part(
-        right=_elbo,
+        right=_best_guess,
         cases=lambda: [
             (
-                _row(1.0, 0.0),
-                _row(0.5),
-                _row(-1.0),
-                torch.tensor([[1.0], [2.0]], dtype=torch.float64),
-                torch.tensor([0.0, 0.5], dtype=torch.float64),
-                _full(0.5),
+                *_bump(0.0, 1.0, 0.5, 12, -5.0, 6.0),
+                torch.tensor([2.0, 1.0], dtype=torch.float64),
+                torch.tensor([1.0], dtype=torch.float64),
             ),
-            *[_model(2 + i % 4, 2 + i % 5, 1 + i % 4) for i in range(11)],
+            *[_lopsided(2 + i % 4, 2 + i % 3) for i in range(14)],
         ],
         edges=lambda: {
-            "one image in the batch": _model(1, 3, 2),
-            "a single pixel": _model(3, 1, 2),
-            "a single latent": _model(3, 4, 1),
-            "one image, one pixel, one latent": _model(1, 1, 1),
-            "as many images as pixels and latents": _model(3, 3, 3),
-            "100 images": _model(100, 3, 2),
-            "images, means and weights far from 0": tuple(
-                t if i in (2, 5) else 30 * t for i, t in enumerate(_model(3, 2, 2, 1.0))
+            "a single candidate": _lopsided(1, 1),
+            "a candidate that is the posterior (its gap is 0)": (
+                *_bump(0.5, 0.8),
+                torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64),
+                torch.tensor([0.4, 0.8], dtype=torch.float64),
             ),
-            "sigma = 1": _model(3, 2, 2, 1.0),
-            "a small sigma, 0.05": _model(3, 2, 2, 0.05),
-            "a large sigma, 20": _model(3, 2, 2, 20.0),
-            "very wide codes, logvar near 12 (is something clamped?)": _model(
-                2, 2, 2, 1.0, 12.0
-            ),
-            "very narrow codes, logvar near -25 (is something clamped?)": _model(
-                2, 2, 2, 1.0, -25.0
+            "a very improbable x (log p(x) near -300)": _lopsided(3, 3, 1e-130),
+            "an evidence far above 1": _lopsided(3, 3, 1e3),
+            "a grid of another step": (
+                *_bump(0.2, 0.9, 0.3, 301, -9.0, 9.0),
+                torch.tensor([0.9, 0.1], dtype=torch.float64),
+                torch.tensor([0.7, 1.1], dtype=torch.float64),
             ),
         },
-        gradients=("mu", "logvar", "weight", "offset", "sigma"),
-        before=[_need_no_draws],
-        wrong=ELBO_MISTAKES,
+        results=("mu", "sigma", "gap"),
+        wrong=GUESS_MISTAKES,
     ),
     dtype=torch.float64,
 )
@@ -513,79 +515,102 @@ log_mean_exp = declare(
 # 03.4
 
 
-def _bits(nats, dimensions):
-    return nats / (dimensions * math.log(2))
-
-
-# fmt: off
-BITS_MISTAKES = {
-    "The sign is flipped. Converting a unit keeps the sign.":
-        lambda n, d: -_bits(n, d),
-    "Negative numbers lose their sign. A log-density may be positive, so minus its "
-    "value may be negative.":
-        lambda n, d: abs(_bits(n, d)),
-    "This is nats per dimension: the step from nats to bits, ln 2, is missing. "
-    "(log2(2) is 1 and converts nothing.)":
-        lambda n, d: n / d,
-    "This is bits per image: divide by the number of dimensions D.":
-        lambda n, d: n / math.log(2),
-    "You multiply by ln 2; divide by it. A bit is smaller than a nat, so the number "
-    "of bits is larger.":
-        lambda n, d: n * math.log(2) / d,
-    "You multiply by D; divide by it.":
-        lambda n, d: n / math.log(2) * d,
-    "You use the logarithm to base 10. A nat belongs to the natural logarithm: "
-    "math.log.":
-        lambda n, d: n / (d * math.log10(2)),
-    "You divide by 2 instead of its natural logarithm, ln 2.":
-        lambda n, d: n / (2 * d),
-    "You divide by ln(2 D). Needed is D times ln 2.":
-        lambda n, d: n / math.log(2 * d),
-    "You divide by D twice.":
-        lambda n, d: _bits(n, d ** 2),
-    "You add 8 bits. That belongs to densities of 8-bit pixels scaled to [0, 1]; here "
-    "only the unit changes.":
-        lambda n, d: _bits(n, d) + 8,
-    "You took a mean over the batch. Keep the shape that came.":
-        lambda n, d: _bits(n, d).mean(),
+RESTS_ON = {  # (line, a line that it needs) -> why
+    (
+        "A",
+        "C",
+    ): "it starts from the definition of the KL, line C, and changes its right side",
+    ("A", "E"): "it replaces the log-posterior by line E, Bayes' rule",
+    (
+        "D",
+        "A",
+    ): "it solves line A for the evidence; before A no line has KL and evidence",
+    ("D", "F"): "it says ELBO, and line F gives that name to the mean in line A",
+    ("B", "D"): "it says that the KL in line D is not negative, so it needs line D",
 }
-# fmt: on
+LETTERS = "ABCDEF"
 
 
-def _plain_numbers(answer) -> None:
-    number = call(answer, (543.4, 784))
-    if not close(parts(number), parts(_bits(543.4, 784))):
+def _letters(answer) -> str:
+    """What was returned, in capitals, without spaces, commas and arrows."""
+    given = call(answer, ())
+    if isinstance(given, list | tuple) and all(isinstance(x, str) for x in given):
+        given = "".join(given)
+    if not isinstance(given, str):
         raise Wrong(
-            "Right for tensors but not for a Python number: answer(543.4, 784) differs."
+            f"You return a {type(given).__name__}; needed is a string of six letters, "
+            'such as "ABCDEF".'
         )
-    if not close(parts(call(answer, (-543.4, 784))), parts(_bits(-543.4, 784))):
-        raise Wrong(
-            "Right for tensors but not for a negative Python number: a log-density may be "
-            "positive, so minus its value may be negative."
-        )
+    return "".join(c for c in given.upper() if c not in " ,;.->\n\t")
 
 
-bits_per_dimension = declare(
-    "03.4 bits per dimension",
-    "random batches, sizes from 1 to 3,072 dimensions, large numbers, and plain ones.",
-    Part(
-        right=_bits,
-        cases=lambda: [
-            (_row(math.log(2) * 2, -1.0), 2),
-            *[(100 * _draw(3), 1 + (37 * i) % 800) for i in range(11)],
+def _complete(order: str) -> bool:
+    return sorted(order) == list(LETTERS)
+
+
+def _too_early(order: str) -> tuple[str, str] | None:
+    """The first line that stands before a line that it needs, and that line."""
+    if _complete(order):
+        for line in order:
+            for pair in RESTS_ON:
+                if pair[0] == line and order.index(pair[1]) > order.index(line):
+                    return pair
+    return None
+
+
+def _strangers(order: str) -> str:
+    strangers = ", ".join(sorted(set(order) - set(LETTERS)))
+    return f"There is no line {strangers}. The lines are A to F."
+
+
+def _twice(order: str) -> str:
+    twice = ", ".join(x for x in LETTERS if order.count(x) > 1)
+    return f"Not once only: {twice}. Each of the six letters stands once."
+
+
+def _absent(order: str) -> str:
+    absent = ", ".join(x for x in LETTERS if x not in order)
+    return f"Not there: {absent}. Each of the six letters stands once."
+
+
+def _says(order: str) -> Callable:
+    return lambda: order
+
+
+lines_in_order = declare(
+    "03.4 put the lines in order",
+    "each line rests only on lines before it. (Other orders are right as well.)",
+    Symptoms(
+        right=_says("CEAFDB"),
+        measure=_letters,
+        table=[
+            Symptom(
+                "An empty string. Write six letters.", lambda s: s == "", _says(" ")
+            ),
+            Symptom(
+                _strangers, lambda s: bool(set(s) - set(LETTERS)), _says("CEAFDBX")
+            ),
+            Symptom(_twice, lambda s: max(map(s.count, s)) > 1, _says("CEAFDBB")),
+            Symptom(_absent, lambda s: len(s) < len(LETTERS), _says("CEADB")),
+            Symptom(
+                "This is the way back, from the goal to the beginning. Turn it round.",
+                lambda s: _too_early(s) is not None and _too_early(s[::-1]) is None,
+                _says("BDFAEC"),
+            ),
+            *[
+                Symptom(
+                    f"Line {line} stands too early, before line {needed}: {why}.",
+                    lambda s, pair=(line, needed): _too_early(s) == pair,
+                    _says(example),
+                )
+                for ((line, needed), why), example in zip(
+                    RESTS_ON.items(),
+                    ("EACFDB", "CAEFDB", "CEFDAB", "CEADFB", "CEAFBD"),
+                    strict=True,
+                )
+            ],
         ],
-        edges=lambda: {
-            "a tensor of one number": (_draw(1), 784),
-            "a tensor without axes": (_draw(), 784),
-            "a tensor with two axes": (_draw(3, 2), 784),
-            "one dimension": (_draw(3), 1),
-            "a million nats (does exp or a power overflow?)": (_full(1e6, 2), 784),
-            "minus 7,000 nats (does exp or a power become 0?)": (-7000 + _draw(2), 784),
-            "the 3,072 dimensions of a colour image": (70 * _draw(2), 3072),
-            "0 nats": (_full(0, 2), 784),
-        },
-        wrong=BITS_MISTAKES,
-        after=[_plain_numbers],
+        fine=lambda s: _complete(s) and _too_early(s) is None,
     ),
     dtype=torch.float64,
 )
@@ -594,90 +619,165 @@ bits_per_dimension = declare(
 # 03.5
 
 
-def _gap(covariance):
-    precision = torch.linalg.inv(covariance)
-    return 0.5 * (precision.diagonal().log().sum() + torch.logdet(covariance))
+def _bernoulli(x, logits):
+    """Mean over the batch of -log p(x | z), nats per image."""
+    cost = torch.nn.functional.binary_cross_entropy_with_logits
+    return cost(logits, x, reduction="none").sum(1).mean()
 
 
-def _kl_same_mean(variances, covariance):
-    precision = torch.linalg.inv(covariance)
-    trace = (precision.diagonal() * variances).sum()
-    log_det = torch.logdet(covariance) - variances.log().sum()
-    return 0.5 * (trace - len(covariance) + log_det)
+def _gaussian(x, mean):
+    return (0.5 * (x - mean) ** 2 + 0.5 * LOG_2PI).sum(1).mean()
+
+
+def _mean_kl(mu, logvar):
+    return _kl(mu, logvar).mean()
+
+
+class _Loss:
+    """A loss with these factors on the exact terms, and a constant."""
+
+    def __init__(self, a, c, constant=0.0, term=_gaussian):
+        self.a, self.c, self.constant, self.term = a, c, constant, term
+
+    def __call__(self, x, output, mu, logvar):
+        exact = self.a * self.term(x, output) + self.c * _mean_kl(mu, logvar)
+        return exact + self.constant
+
+    def __repr__(self):
+        return f"{self.a:g} reconstruction + {self.c:g} KL + {self.constant:g}"
+
+
+def _moves(loss_fn, reconstruction, kl, x, outputs, codes):
+    """What the loss and the exact terms do when the output or the code changes."""
+    before = loss_fn(x, outputs[0], *codes[0])
+    by_output = loss_fn(x, outputs[1], *codes[0]) - before
+    by_code = loss_fn(x, outputs[0], *codes[1]) - before
+    exact_output = reconstruction(x, outputs[1]) - reconstruction(x, outputs[0])
+    exact_code = kl(*codes[1]) - kl(*codes[0])
+    return by_output, by_code, exact_output, exact_code
+
+
+def _hidden_beta(*case):
+    by_output, by_code, exact_output, exact_code = _moves(*case)
+    return (by_code / exact_code) / (by_output / exact_output)
+
+
+def _from_moves(formula):
+    return lambda *case: formula(*_moves(*case))
+
+
+def _both_at_once(loss_fn, reconstruction, kl, x, outputs, codes):
+    by_output, _, exact_output, exact_code = _moves(
+        loss_fn, reconstruction, kl, x, outputs, codes
+    )
+    both = loss_fn(x, outputs[1], *codes[1]) - loss_fn(x, outputs[0], *codes[0])
+    return (both / exact_code) / (by_output / exact_output)
+
+
+def _of_losses(loss_fn, reconstruction, kl, x, outputs, codes):
+    a = loss_fn(x, outputs[1], *codes[0]) / loss_fn(x, outputs[0], *codes[0])
+    a = a / (reconstruction(x, outputs[1]) / reconstruction(x, outputs[0]))
+    c = loss_fn(x, outputs[0], *codes[1]) / loss_fn(x, outputs[0], *codes[0])
+    return c / (kl(*codes[1]) / kl(*codes[0])) / a
+
+
+def _undivided(loss_fn, reconstruction, kl, x, outputs, codes):
+    a = loss_fn(x, outputs[0], *codes[0]) / reconstruction(x, outputs[0])
+    c = loss_fn(x, outputs[0], *codes[0]) / kl(*codes[0])
+    return c / a
+
+
+def _one_term(loss_fn, reconstruction, kl, x, outputs, codes):
+    by_output, by_code, _, _ = _moves(loss_fn, reconstruction, kl, x, outputs, codes)
+    return (by_code / kl(*codes[1])) / (by_output / reconstruction(x, outputs[1]))
 
 
 # fmt: off
-GAP_MISTAKES = {
-    "You take one over the diagonal of the covariance for the diagonal of its "
-    "inverse. They differ when the latents are correlated: invert the matrix first.":
-        lambda c: 0.5 * (torch.logdet(c) - c.diagonal().log().sum()),
-    "The sign of the log-variances is wrong: each best variance is one over the "
-    "diagonal of the inverse, and the KL has minus its logarithm.":
-        lambda c: 0.5 * (torch.logdet(c) - torch.linalg.inv(c).diagonal().log().sum()),
-    "The determinant of the covariance has no logarithm.":
-        lambda c: (
-            0.5 * (torch.linalg.inv(c).diagonal().log().sum() + torch.linalg.det(c))
-        ),
-    "You used the diagonal of the covariance as variances. These are the spreads of "
-    "each latent alone, and not the best ones for this KL: set its derivative to "
-    "zero.":
-        lambda c: _kl_same_mean(c.diagonal(), c),
-    "This is the smallest KL in the other direction, from the posterior to q. The gap "
-    "of the ELBO is from q to the posterior.":
-        lambda c: 0.5 * (c.diagonal().log().sum() - torch.logdet(c)),
-    "Twice the right value: the one half of the Gaussian KL is missing.":
-        lambda c: 2 * _gap(c),
-    "The sign is flipped: a gap is a KL and never negative.":
-        lambda c: -_gap(c),
-    "Your q is the prior's shape, all variances 1. Choose the variances that make the "
-    "KL smallest.":
-        lambda c: _kl_same_mean(torch.ones_like(c.diagonal()), c),
-    "The log-determinant of the covariance is missing.":
-        lambda c: 0.5 * torch.linalg.inv(c).diagonal().log().sum(),
-    "The log-variances of q are missing.":
-        lambda c: 0.5 * torch.logdet(c),
-    "With the best variances the trace equals Z and cancels the -Z of the formula.":
-        lambda c: _gap(c) + 0.5 * len(c),
-    "You used the diagonal of the inverse as variances. The derivative is zero at one "
-    "divided by it.":
-        lambda c: _kl_same_mean(torch.linalg.inv(c).diagonal(), c),
-    "The gap is divided by Z. Sum over the latent dimensions.":
-        lambda c: _gap(c) / len(c),
-    "These are the best variances. Return the KL that remains with them, one number.":
-        lambda c: 1 / torch.linalg.inv(c).diagonal(),
-    "It comes out as 0 for every covariance: that is right only for a diagonal one.":
-        lambda c: torch.zeros((), dtype=c.dtype),
+BETA_MISTAKES = {
+    "This is a / c. The weight on the KL is c / a.":
+        then(_hidden_beta, torch.reciprocal),
+    "This is c alone. A factor on the whole loss is harmless: divide by a.":
+        _from_moves(lambda o, c, eo, ec: c / ec),
+    "This is a alone, the factor on the reconstruction term. Asked is c / a.":
+        _from_moves(lambda o, c, eo, ec: o / eo),
+    "You divide the move of the loss by code by its move by output. Each must first be "
+    "divided by the move of its exact term.":
+        _from_moves(lambda o, c, eo, ec: c / o),
+    "The move of the loss by code is not divided by the move of the exact KL.":
+        _from_moves(lambda o, c, eo, ec: c / (o / eo)),
+    "The move of the loss by output is not divided by the move of the exact term.":
+        _from_moves(lambda o, c, eo, ec: (c / ec) / o),
+    "The exact terms are exchanged, or you multiply by their moves: divide the move by output "
+    "by that of the reconstruction term, the move by code by that of the KL.":
+        _from_moves(lambda o, c, eo, ec: (c / eo) / (o / ec)),
+    "The sign is flipped: one difference is second minus first, the other first minus "
+    "second.":
+        then(_hidden_beta, torch.neg),
+    "This is c minus a. A weight is a ratio: c / a.":
+        _from_moves(lambda o, c, eo, ec: c / ec - o / eo),
+    "This is a times c. A weight is a ratio: c / a.":
+        _from_moves(lambda o, c, eo, ec: (c / ec) * (o / eo)),
+    "For c you change output and code at once. Leave the output as it was.":
+        _both_at_once,
+    "You divide losses by each other. The other term and the constants are in them; take "
+    "differences of the losses.":
+        _of_losses,
+    "You divide a loss by the exact term. The other term and the constants are in the loss "
+    "as well: take differences of two losses.":
+        _undivided,
+    "The moves of the loss are divided by exact terms, not by how much these moved. Take "
+    "differences there, too.":
+        _one_term,
+    "You return 1, what the author believed. Measure it.":
+        lambda loss_fn, reconstruction, kl, x, outputs, codes: torch.ones(()).to(x),
 }
 # fmt: on
 
 
-def _covariance(size, ridge=0.3):
-    root = _draw(size, size)
-    return (root @ root.T / size + ridge * torch.eye(size, dtype=torch.float64),)
+def _terms(a, c, constant=0.0, *, size=3, pixels=4, latents=2, term=_bernoulli):
+    """A loss and everything to measure it with: the arguments of the exercise."""
+    x = torch.rand(size, pixels, dtype=torch.float64)
+    outputs = [_draw(size, pixels), 2 * _draw(size, pixels)]
+    codes = [(_draw(size, latents), _draw(size, latents)) for _ in range(2)]
+    return _Loss(a, c, constant, term), term, _mean_kl, x, outputs, codes
 
 
-smallest_gap = declare(
-    "03.5 smallest gap of a diagonal guess",
-    "random covariances, nearly flat ones, and diagonal ones with no gap.",
+hidden_beta = declare(
+    "03.5 measure the hidden beta",
+    "losses with all kinds of factors and constants, for Bernoulli and Gaussian pixels.",
     Part(
-        right=_gap,
+        right=_hidden_beta,
         cases=lambda: [
-            (torch.tensor([[1.0, 0.5], [0.5, 2.0]], dtype=torch.float64),),
-            *[_covariance(2 + i % 5) for i in range(11)],
+            (
+                _Loss(2.0, 6.0),
+                _gaussian,
+                _mean_kl,
+                _row(0.0),
+                [_row(1.0), _row(3.0)],
+                [(_row(0.0), _row(0.0)), (_row(2.0), _row(0.0))],
+            ),
+            *[
+                _terms(
+                    0.5 + i % 3,
+                    (1 + i) / 4,
+                    3.0 * (i % 2),
+                    size=2 + i % 3,
+                    term=(_bernoulli, _gaussian)[i % 2],
+                )
+                for i in range(10)
+            ],
         ],
         edges=lambda: {
-            "a single latent (it has no gap)": (_full(0.5, 1, 1),),
-            "a diagonal covariance (it has no gap)": (
-                torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64).diag(),
-            ),
-            "two latents that are nearly one": (
-                torch.tensor([[1.0, 0.999], [0.999, 1.0]], dtype=torch.float64),
-            ),
-            "small variances": (1e-4 * _covariance(3)[0],),
-            "large variances": (1e4 * _covariance(3)[0],),
-            "twenty latents": _covariance(20),
+            "one image in the batch": _terms(1.0, 4.0, size=1),
+            "one pixel and one latent": _terms(1.0, 0.5, pixels=1, latents=1),
+            "a mean over 784 pixels": _terms(1 / 784, 1.0, pixels=784, latents=20),
+            "a mean over 20 latents": _terms(1.0, 1 / 20, latents=20),
+            "a large constant in the loss": _terms(1.0, 2.0, 1000.0),
+            "a tiny weight": _terms(1.0, 1e-4),
+            "a negative loss": _terms(1.0, 2.0, -500.0, term=_gaussian),
         },
-        wrong=GAP_MISTAKES,
+        strides=False,
+        wrong=BETA_MISTAKES,
     ),
     dtype=torch.float64,
 )

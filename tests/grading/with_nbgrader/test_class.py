@@ -12,13 +12,13 @@ from students import STUDENTS, cell, write_class
 from grading import assignment, grade, tables
 
 ROOT = Path(__file__).resolve().parents[3]
-FULL = {"03.1": 8, "03.2": 17, "03.3": 10}
+FULL = {"03.1": 8, "03.2": 11, "03.3": 12}
 
 # student -> status, {exercise: (points, status)}; other exercises have full marks
 G = "graded"
 EXPECTED = {
     "right": (G, {}),
-    "half_right": (G, {"03.2": (9.5, G), "03.3": (0, "not attempted")}),
+    "half_right": (G, {"03.2": (0, "not attempted"), "03.3": (6, G)}),
     "unsolved": ("not attempted", {n: (0, "not attempted") for n in FULL}),
     "syntax_error": ("crashed", {"03.1": (0, "crashed")}),
     "loop_in_function": ("timed out", {"03.1": (0, "timed out")}),
@@ -132,7 +132,7 @@ def test_remarks_say_what_was_put_back(graded):
         found = graded[1][student]["exercises"][number]
         return " ".join([found["says"], *found["notes"], *graded[1][student]["notes"]])
 
-    assert "carry no gradient" in remarks("half_right", "03.2")
+    assert "carry no gradient" in remarks("half_right", "03.3")
     assert "check cell was deleted" in remarks("deleted_check", "03.1")
     assert "SyntaxError" in remarks("syntax_error", "03.1")
     assert "2 times" in remarks("duplicated_cells", "03.1")
