@@ -12,6 +12,7 @@ from PIL import Image
 
 from builder.notebook import LESSONS, ROOT, is_appendix, links
 
+COLOURS = 32  # of a published figure
 SIZE_LIMIT = 900 * 1024
 CAPTION = re.compile(r"\*\*(Figure [\dA-Z]+\.\d+\. .+?)\*\*", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -20,38 +21,47 @@ BINDER_BADGE = "https://mybinder.org/badge_logo.svg"
 
 
 def smaller(png: str) -> str:
-    """Base64 PNG -> the same picture with a palette of 256 colours, if that is smaller."""
+    """Base64 PNG -> the same picture with a palette of few colours, if that is smaller."""
     buffer = io.BytesIO()
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     if picture.mode == "P":
         return png  # done before: a second time would change it again
-    picture = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    # This one is for viewers that show no HTML.
+    picture = picture.convert("RGB").quantize(COLOURS - 8, dither=Image.Dither.NONE)
     picture.save(buffer, format="png", optimize=True)
     return min(base64.b64encode(buffer.getvalue()).decode(), png, key=len)
 
 
-LARGE = 60 * 1024  # bytes of a figure from which it may lose what no eye sees
 INLINE = re.compile(r"data:image/webp;base64,([^\"]+)")
 
 
 def lighter(page: str) -> str:
-    """HTML with its large figures packed closer, if that saves a quarter.
-
-    Clouds of thousands of half-transparent points are what does not pack without a loss.
-    """
+    """HTML with its figures packed closer: few colours without loss, or many with a little."""
 
     def pack(found: re.Match) -> str:
         data = base64.b64decode(found[1])
         with Image.open(io.BytesIO(data)) as picture:
-            if len(data) < LARGE or getattr(picture, "n_frames", 1) > 1:
-                return found[0]
-            buffer = io.BytesIO()
-            picture.convert("RGB").save(buffer, "WEBP", quality=75, method=6)
-        if len(buffer.getvalue()) > 0.75 * len(data):
-            return found[0]
-        return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+            done = data[12:16] == b"VP8 " or picture.convert("RGB").getcolors(COLOURS)
+            if done or getattr(picture, "n_frames", 1) > 1:
+                return found[0]  # a second time would change it again
+            whole = picture.convert("RGB")
+        few = whole.quantize(COLOURS, dither=Image.Dither.NONE).convert("RGB")
+        files = [
+            _webp(few, lossless=True, quality=100),
+            _webp(whole, quality=75),
+            data,
+        ]
+        return (
+            f"data:image/webp;base64,{base64.b64encode(min(files, key=len)).decode()}"
+        )
 
     return INLINE.sub(pack, page)
+
+
+def _webp(picture: Image.Image, **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", method=6, **options)
+    return buffer.getvalue()
 
 
 def clean(book: NotebookNode) -> None:
