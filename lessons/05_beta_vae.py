@@ -121,47 +121,12 @@ test_x = data.to_unit_interval(test_images).to(device)
 # is replaced by its mean, and then once more: $14 \times 14$ and $7 \times 7$. **Predict**:
 # what comes back from each?
 #
-# First the loss, with the weight in plain sight. You write it yourself.
+# First the loss, with the weight in plain sight: lesson 04's reconstruction term, summed over
+# pixels, plus $\beta$ times the KL, summed over latents. The one mean is that over the batch.
+# A mean over pixels or latents would be a second, hidden factor on $\beta$.
 #
-# ### Exercise 05.1 · The loss with a weight
-#
-# *core, easy, 5 minutes*
-#
-# Return the loss of a batch: the reconstruction term of lesson 04, summed over pixels, plus
-# $\beta$ times the KL, summed over latents, both averaged over the batch.
-
-
-# %% tags=["exercise"]
-def beta_loss(x, logits, mu, logvar, beta):
-    """x, logits (B, C, H, W); mu, logvar (B, Z); beta a number -> one scalar."""
-    ### BEGIN SOLUTION
-    nats = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-    kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1)
-    return (nats.flatten(1).sum(1) + beta * kl).mean()
-    ### END SOLUTION
-
-
-# %% tags=["check"]
-check.beta_loss(beta_loss)
-
-# %% [markdown]
-# <details><summary>Hint 1: what is new?</summary>
-#
-# One multiplication. Everything else is Exercise 04.2.
-# </details>
-# <details><summary>Hint 2: which term?</summary>
-#
-# A large $\beta$ makes the code expensive. It does not touch the pixels.
-# </details>
-# <details><summary>Hint 3: the reductions</summary>
-#
-# A mean over pixels or over latents would be a second, hidden factor on $\beta$. The only
-# mean is the one over the batch.
-# </details>
-
-# %% [markdown]
-# Our version, in the form that `training.fit` wants. It also reports both terms **without**
-# the weight, so that the numbers of different $\beta$ can be compared.
+# The function also reports both terms **without** the weight, so that the numbers of
+# different $\beta$ can be compared.
 
 
 # %% tags=["definition"]
@@ -425,6 +390,58 @@ plt.show()
 # code says nothing. At $\mathcal R = H$, $\mathcal D = 0$ lies the *auto-encoding limit*:
 # the code says all. **Both have the same ELBO.** A good ELBO alone does not mean a useful
 # code; it takes two numbers to say where a model stands.
+
+# %% [markdown]
+# ### Which beta lies between two points?
+#
+# Two points of the curve have a straight line between them, a **secant**. Its slope lies
+# between the slopes at its ends, so minus this slope is a $\beta$ between theirs. By hand, with
+# two rows of the table of the single axis: $\beta = 1$ has the rate 1.040 and the distortion
+# 1.072, $\beta = 2$ has 0.693 and 1.572. From the second to the first we pay
+# $1.040 - 0.693 = 0.347$ nats of rate, and the distortion changes by $1.072 - 1.572 = -0.500$.
+# The slope is $-0.500 / 0.347 = -1.44$, and 1.44 lies between 1 and 2.
+#
+# ### Exercise 05.1 · Beta between two points
+#
+# *core, easy, 6 minutes*
+#
+# Points are pairs (rate, distortion), in nats. Return minus the slope of the line through
+# `p` and `q`: the nats of distortion that one more nat of rate saves.
+#
+# - The order of the two points makes no difference to the result.
+# - Where one point is worse in both numbers, the result is below 0. Leave it so: a negative
+#   price is a sign that a training went wrong.
+# - Rate and distortion of a point are two numbers, or two tensors of the same shape, with many
+#   models at once. The result is then a tensor of this shape.
+# - The two rates are never equal.
+
+
+# %% tags=["exercise"]
+def beta_between(p, q):
+    """Two pairs (rate, distortion), nats -> minus the slope of their line."""
+    ### BEGIN SOLUTION
+    (rate_p, distortion_p), (rate_q, distortion_q) = p, q
+    return (distortion_p - distortion_q) / (rate_q - rate_p)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.beta_between(beta_between)
+
+# %% [markdown]
+# <details><summary>Hint 1: which way up?</summary>
+#
+# The rate lies across, the distortion upwards. A slope is "up" divided by "across".
+# </details>
+# <details><summary>Hint 2: four numbers</summary>
+#
+# `rate_p, distortion_p = p`, and the same for `q`. Two differences and one division are left.
+# </details>
+# <details><summary>Hint 3: the sign</summary>
+#
+# Take both differences in the same order, $p$ minus $q$, and put one minus in front. `abs`
+# would hide the points that lie wrongly.
+# </details>
 
 # %% [markdown]
 # ### Is it still a bound?
@@ -739,8 +756,8 @@ plt.show()
 #
 # ### Is the slope minus beta?
 #
-# Between two neighbours on the curve we can measure it: the **secant**, distortion saved
-# for each nat of rate. It must lie between the two betas **if each model is better at its
+# Between two neighbours on the curve we can measure it with the **secant** of Exercise 05.1,
+# the distortion saved for each nat of rate. It must lie between the two betas **if each model is better at its
 # own price than the other is**. Subtract the two:
 # $\mathcal D_1 + \beta_1 \mathcal R_1 \le \mathcal D_2 + \beta_1 \mathcal R_2$ gives
 # $\beta_1 \le (\mathcal D_2 - \mathcal D_1) / (\mathcal R_1 - \mathcal R_2)$, and the other way

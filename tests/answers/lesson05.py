@@ -4,45 +4,36 @@ import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from sklearn.metrics import mutual_info_score
-from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from vae_helpers.checks import lesson05 as check
 
 
-def loss_sums(x, logits, mu, logvar, beta):
-    rec = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
-    kl = -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
-    return (rec + beta * kl) / len(x)
+def between(p, q):
+    return (p[1] - q[1]) / (q[0] - p[0])
 
 
-def loss_distributions(x, logits, mu, logvar, beta):
-    q = Normal(mu, torch.exp(0.5 * logvar))
-    kl = kl_divergence(q, Normal(torch.zeros_like(mu), torch.ones_like(mu))).sum(1)
-    likelihood = Bernoulli(logits=logits, validate_args=False).log_prob(x)
-    return torch.mean(kl * beta - likelihood.sum((1, 2, 3)))
+def between_minus(p, q):
+    across, up = (b - a for a, b in zip(p, q, strict=True))
+    return -up / across
 
 
-def loss_softplus(x, logits, mu, logvar, beta):
-    nats = F.softplus(logits) - x.detach() * logits
-    kl = (mu.square() + logvar.exp() - logvar).sum(-1) - mu.size(-1)
-    return nats.view(len(x), -1).sum(-1).mean() + beta / 2 * kl.mean()
-
-
-def loss_with_probabilities(x, logits, mu, logvar, beta):
-    p = logits.sigmoid().clamp(1e-7, 1 - 1e-7)
-    nats = -(x * p.log() + (1 - x) * (1 - p).log()).sum((1, 2, 3))
-    return (
-        nats.mean()
-        + beta * loss_sums(x, logits, mu, logvar, 1.0) * 0
-        + beta * (0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1).mean())
+def between_tensors(p, q):
+    step = torch.stack(
+        [torch.as_tensor(b) - torch.as_tensor(a) for a, b in zip(p, q, strict=True)]
     )
+    return -(step[1] / step[0])
 
 
-def loss_item(x, logits, mu, logvar, beta):
-    rec = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
-    return rec + beta * (loss_sums(x, logits, mu, logvar, 1.0) - rec).item()
+def between_one_by_one(p, q):
+    """Numbers only: a comparison decides about the order."""
+    if p[0] > q[0]:
+        p, q = q, p
+    return (p[1] - q[1]) / (q[0] - p[0])
+
+
+def between_spread(p, q):
+    return (max(p[1], q[1]) - min(p[1], q[1])) / (max(p[0], q[0]) - min(p[0], q[0]))
 
 
 def active_hand(mu, logvar, threshold):
@@ -135,32 +126,23 @@ def with_(function, change):
 
 EXERCISES = {
     "05.1": {
-        "check": check.beta_loss,
-        "right": [(loss_sums,), (loss_distributions,), (loss_softplus,)],
+        "check": check.beta_between,
+        "right": [(between,), (between_minus,), (between_tensors,)],
         "wrong": [
-            ((lambda x, o, m, v, b: loss_sums(x, o, m, v, 1),), "never used"),
-            (
-                (
-                    lambda x, o, m, v, b: (
-                        b * loss_sums(x, o, m, v, 1 / b) if b else 0 * m
-                    ),
-                ),
-                "on the reconstruction term",
-            ),
-            ((lambda x, o, m, v, b: loss_sums(x, o, m, v, -b),), "subtracted"),
-            (
-                (lambda x, o, m, v, b: loss_sums(x, o, m, v, b or 1.0),),
-                "like any other",
-            ),
-            ((lambda x, o, m, v, b: loss_sums(x, o, m, 2 * v, b),), "log sigma^2"),
-            (
-                (lambda x, o, m, v, b: loss_sums(x, o, m, v.clamp(-10, 10), b),),
-                "clamped",
-            ),
-            ((lambda *a: (loss_sums(*a), 0.0),), "not its parts"),
-            ((lambda x, *a: loss_sums(x, *a) / 784,), "none of the usual"),
-            ((loss_with_probabilities,), "sure logits"),
-            ((loss_item,), "beta has no effect"),
+            ((lambda p, q: -between(p, q),), "minus the slope"),
+            ((lambda p, q: 1 / between(p, q),), "upside down: nats"),
+            ((lambda p, q: -1 / between(p, q),), "its sign too"),
+            ((lambda p, q: abs(between(p, q)),), "sign is lost"),
+            ((between_spread,), "sign is lost"),
+            ((lambda p, q: (q[1] - p[1]) // (p[0] - q[0]),), "whole number"),
+            ((lambda p, q: sum(p) - sum(q),), "two -ELBOs"),
+            ((lambda p, q: p[1] / p[0],), "single point"),
+            ((lambda p, q: max(0.0, float(between(p, q))),), "became 0"),
+            ((between_one_by_one,), "five models at once"),
+            ((lambda p, q: between((p[1], p[0]), (q[1], q[0])),), "upside down: nats"),
+            ((lambda p, q: (p[1] - q[1]) / abs(p[0] - q[0]),), "changes the sign"),
+            ((lambda p, q: p[1] - q[1] / q[0] - p[0],), "Brackets"),
+            ((lambda p, q: [between(p, q)],), "a number is needed"),
         ],
     },
     "05.2": {

@@ -4,174 +4,123 @@ import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from vae_helpers.checks.core import Part, Wrong, call, declare
-from vae_helpers.checks.usual import cut, kl_each, kl_formulas, then
+from vae_helpers.checks.usual import kl_each, then
 
 # 05.1
 
 
-def _per_image(x, logits):
-    nats = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-    return nats.flatten(1).sum(1)
+def _beta_between(p, q):
+    return (p[1] - q[1]) / (q[0] - p[0])
 
 
-def _beta_loss(x, logits, mu, logvar, beta):
-    return (_per_image(x, logits) + beta * kl_each(mu, logvar).sum(1)).mean()
+def _with(combine):
+    """A mistake made with the two differences, across and up, p minus q."""
+    return lambda p, q: combine(p[0] - q[0], p[1] - q[1])
 
 
-def _of(combine):
-    """A mistake in how the two right terms r, k and beta b are put together."""
-    return lambda x, logits, mu, logvar, beta: combine(
-        _per_image(x, logits).mean(), kl_each(mu, logvar).sum(1).mean(), beta
-    )
+def _curve(models):
+    """Two points for each of many models: falling, with rates that differ."""
+    rate, gap, price = (0.5 + torch.rand(models) * 10 for _ in range(3))
+    return (rate, 100 + price * gap), (rate + gap, 100 + torch.rand(models))
 
 
-def _wrong_kl(formula):
-    return lambda x, o, m, v, b: _per_image(x, o).mean() + b * formula(m, v)
-
-
-def _need_one_number(answer) -> None:
-    result = call(answer, _batch(2, 3, 0.5))
-    if isinstance(result, tuple | list | dict):
-        raise Wrong("Return one number, the loss, not its parts.")
-
-
-def _batch(size, latents, beta, channels=2, spread=1.0):
-    shape = (size, channels, 3, 4)
-    codes = spread * torch.randn(size, latents), spread * torch.randn(size, latents)
-    return torch.rand(shape), 2 * torch.randn(shape), *codes, beta
-
-
-def _codes_of(logvar, mu=0.0):
-    x, logits, _, _, beta = _batch(2, 2, 2.0, 1)
-    return x, logits, torch.full((2, 2), mu), torch.full((2, 2), logvar), beta
-
-
-beta_loss = declare(
-    "05.1 beta_loss",
-    "random batches with many values of beta, sure logits, wide codes: values and gradients.",
+beta_between = declare(
+    "05.1 beta_between",
+    "falling and rising pairs of points in both orders, whole numbers, tensors of models.",
     Part(
-        right=_beta_loss,
+        right=_beta_between,
         cases=lambda: [
-            (
-                torch.tensor([[[[1.0]]], [[[0.0]]]]),
-                torch.tensor([[[[2.0]]], [[[1.0]]]]),
-                torch.tensor([[1.0, 0.0], [0.5, 0.0]]),
-                torch.tensor([[0.0, -1.0], [0.0, 1.0]]),
-                4.0,
-            ),
-            *[
-                _batch(2 + i % 5, 2 + i % 6, (0.25, 1.0, 4.0, 30.0)[i % 4], 1 + i % 3)
-                for i in range(9)
-            ],
+            ((2.0, 6.0), (4.0, 1.0)),
+            ((4.0, 1.0), (2.0, 6.0)),
+            ((3, 9), (1, 14)),
+            ((5.0, 140.0), (15.0, 113.0)),
+            ((26.0, 105.0), (14.5, 113.0)),
+            ((0.0, 199.5), (0.5, 186.0)),
+            ((1.0, 8.0), (3.0, 9.0)),
+            ((7.0, 20.0), (4.0, 11.0)),
         ],
         edges=lambda: {
-            "beta = 0 (then the loss is the reconstruction alone)": _batch(3, 2, 0.0),
-            "beta = 1": _batch(3, 2, 1),
-            "one image in the batch": _batch(1, 3, 2.0),
-            "one latent": _batch(3, 1, 2.0),
-            "a single image with a single latent and channel": _batch(1, 1, 2.0, 1),
-            "wide codes, logvar = 12 (is something clamped?)": _codes_of(12.0),
-            "narrow codes, logvar = -25 (is something clamped?)": _codes_of(-25.0),
-            "codes far from 0, mu = 40": _codes_of(0.0, 40.0),
-            "a batch of 128 images": _batch(128, 2, 2.0, 1),
-            "sure logits, 30 and -30, for the wrong pixels (log of a probability that "
-            "was rounded to 0 or 1, or clamped?)": (
-                torch.tensor([1.0, 0.0]).expand(2, 1, 1, 2).clone(),
-                torch.tensor([-30.0, 30.0]).expand(2, 1, 1, 2).clone(),
-                torch.zeros(2, 2),
-                torch.zeros(2, 2),
-                2.0,
+            "equal distortions (the extra nats save nothing: 0)": (
+                (2.0, 5.0),
+                (4.0, 5.0),
             ),
-            "surer logits, 300 and -300, for the wrong pixels (is something clamped?)": (
-                torch.tensor([1.0, 0.0]).expand(2, 1, 1, 2).clone(),
-                torch.tensor([-300.0, 300.0]).expand(2, 1, 1, 2).clone(),
-                torch.zeros(2, 2),
-                torch.zeros(2, 2),
-                2.0,
+            "an empty code, rate 0 and distortion 200": ((10.0, 120.0), (0.0, 200.0)),
+            "rates that lie close together": ((1.0, 5.0), (1.001, 4.9)),
+            "a negative distortion, as densities can have it": (
+                (40.0, -300.0),
+                (30.0, -100.0),
             ),
-            "black and white pixels with sure logits of 20": (
-                torch.tensor([1.0, 0.0]).expand(2, 1, 1, 2).clone(),
-                torch.tensor([20.0, -20.0]).expand(2, 1, 1, 2).clone(),
-                torch.zeros(2, 2),
-                torch.zeros(2, 2),
-                2.0,
+            "tensors, with five models at once": _curve(5),
+            "tensors of shape (2, 3)": tuple(
+                tuple(each[:6].view(2, 3) for each in point) for point in _curve(6)
             ),
         },
-        gradients=("logits", "mu", "logvar"),
-        before=[_need_one_number],
+        strides=False,
         # fmt: off
         wrong={
-            "beta is never used: this is the loss of lesson 04 for every beta.": _of(
-                lambda r, k, b: r + k
+            "This is the slope. Along the curve it is negative; beta is minus the slope.": _with(
+                lambda x, y: y / x
             ),
-            "beta stands on the reconstruction term. It weighs the KL.": _of(
-                lambda r, k, b: b * r + k
+            "The slope is upside down: nats of rate for one of distortion. Divide the "
+            "difference of the distortions by that of the rates.": _with(
+                lambda x, y: -x / y
             ),
-            "beta multiplies both terms. A common factor changes no optimum: put it on the "
-            "KL alone.": _of(lambda r, k, b: b * (r + k)),
-            "The KL is divided by beta. Multiply: a large beta makes the code expensive.": _of(
-                lambda r, k, b: r + k / b
+            "The slope is upside down, and its sign too: distortions above, rates below the "
+            "line of the fraction, and a minus before it.": _with(lambda x, y: x / y),
+            "The sign is lost (`abs`, or the larger minus the smaller). Where one point is "
+            "worse in both numbers the result is below 0.": _with(
+                lambda x, y: abs(y / x)
             ),
-            "The KL is subtracted. In a loss it is a price: add it.": _of(
-                lambda r, k, b: r - b * k
+            "A result below 0 became 0. Leave it: it shows a training that went wrong.": _with(
+                lambda x, y: max(-y / x, 0)
             ),
-            "The sign of the whole loss is flipped: it must be minimised.": _of(
-                lambda r, k, b: -r - b * k
+            "The result is a whole number: `//` or a rounding throws the rest away.": _with(
+                lambda x, y: -y // x
             ),
-            "The reconstruction is subtracted. It is a price already: minus log p, which "
-            "is never below 0.": _of(lambda r, k, b: b * k - r),
-            "The KL is missing: this is an autoencoder with noise, beta = 0.": _of(
-                lambda r, k, b: r
+            "The result is a whole number: leave out the rounding.": _with(
+                lambda x, y: round(float(-y / x))
             ),
-            "The reconstruction is missing: return both terms together.": _of(
-                lambda r, k, b: b * k
+            "This is the difference of the distortions alone. Divide by that of the rates.": _with(
+                lambda x, y: y
             ),
-            "The weights are 1 - beta and beta. The reconstruction term keeps the weight 1.": _of(
-                lambda r, k, b: (1 - b) * r + b * k
+            "The two differences are multiplied; needed is a quotient.": _with(
+                lambda x, y: -x * y
             ),
-            "beta is squared.": _of(lambda r, k, b: r + b**2 * k),
-            'beta = 0 is taken for "no beta given" and replaced by 1: `beta or 1` does '
-            "that. 0 is a value like any other.": lambda x, o, m, v, b: _beta_loss(
-                x, o, m, v, b or 1.0
+            "This is the difference of the two -ELBOs, rate plus distortion. Needed is the "
+            "slope.": _with(lambda x, y: x + y),
+            "The -ELBOs are divided by the rates: above the line stands rate plus distortion. "
+            "Take the distortions alone.": _with(lambda x, y: -(x + y) / x),
+            "The order of the points changes the sign: one of the two differences has an "
+            "`abs` (or a maximum) and the other has not.": _with(lambda x, y: y / abs(x)),
+            "The order of the points changes the sign: one of the two differences has an "
+            "`abs` and the other has not.": _with(lambda x, y: -abs(y) / x),
+            "Brackets are missing: `a - b / c - d` divides only b by c.": lambda p, q: (
+                p[1] - q[1] / q[0] - p[0]
             ),
-            "The KL is a mean over the latents: beta is divided by Z without being asked. "
-            "Sum over latents, mean over the batch.": _wrong_kl(
-                lambda m, v: kl_each(m, v).mean()
+            "This is the length of the line between the points, not its slope.": _with(
+                lambda x, y: (x * x + y * y) ** 0.5
             ),
-            "The reconstruction is a mean over pixels: beta is multiplied by D without being "
-            "asked. Sum over pixels.": lambda x, o, m, v, b: (
-                _per_image(x, o).mean() / x[0].numel() + b * kl_each(m, v).sum(1).mean()
+            "You divide by the sum of the rates; needed is their difference.": lambda p, q: (
+                (p[1] - q[1]) / (q[0] + p[0])
             ),
-            "Both terms are means over their dimensions: what you call beta is beta * D / Z. "
-            "Sum over pixels and over latents.": lambda x, o, m, v, b: (
-                F.binary_cross_entropy_with_logits(o, x) + b * kl_each(m, v).mean()
+            "You add the distortions; needed is their difference.": lambda p, q: (
+                (p[1] + q[1]) / (q[0] - p[0])
             ),
-            "There is one loss for each image. Take the mean over the batch.": lambda x, o, m, v, b: (
-                _per_image(x, o) + b * kl_each(m, v).sum(1)
+            "You subtract the two numbers of one point. Subtract rate from rate and "
+            "distortion from distortion.": lambda p, q: (p[1] - p[0]) / (q[1] - q[0]),
+            "You divide distortion by rate in a single point. A slope needs both points.": lambda p, q: (
+                p[1] / p[0]
             ),
-            "The loss is summed over the batch. Take the mean over the batch.": lambda *a: (
-                _beta_loss(*a) * len(a[0])
+            "You divide distortion by rate in each point first. Take the differences between "
+            "the points first.": lambda p, q: q[1] / q[0] - p[1] / p[0],
+            "The points are taken as (distortion, rate) in one of the two. Both are (rate, "
+            "distortion).": lambda p, q: (p[1] - q[0]) / (q[1] - p[0]),
+            "This is the mean over the models. Return one number for each.": then(
+                _beta_between, lambda r: torch.as_tensor(r, dtype=torch.float32).mean()
             ),
-            "The KL is summed over the batch, the reconstruction is averaged. Take the mean "
-            "over the batch of both.": _wrong_kl(lambda m, v: kl_each(m, v).sum()),
-            "Image and logits are swapped: the function takes the logits first, then x.": lambda x, o, m, v, b: (
-                _beta_loss(o, x, m, v, b)
-            ),
-            "The sigmoid is applied twice: the function with logits has one inside.": lambda x, o, m, v, b: (
-                _beta_loss(x, o.sigmoid(), m, v, b)
-            ),
-            "The KL carries no gradient: `.item()`, `.detach()` or no_grad cuts it. The loss "
-            "looks right and beta has no effect on training.": lambda x, o, m, v, b: (
-                _beta_loss(x, o, m.detach(), v.detach(), b)
-            ),
-            "The loss carries no gradient: `.item()`, `.detach()` or no_grad cuts it.": cut(
-                _beta_loss
-            ),
-        }
-        | {s: _wrong_kl(f) for s, f in kl_formulas(lambda r: r.sum(1).mean()).items()},
+        },
         # fmt: on
     ),
 )
