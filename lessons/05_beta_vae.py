@@ -1259,13 +1259,71 @@ claims.show(
 # that place by itself, and there the network has something to gain over the linear model.
 
 # %% [markdown]
+# ### You are the doctor
+#
+# What the clinic has shown, with one name for each state. On the test digits a decoder that
+# gets no message draws the average image, at a distortion near 200 nats.
+#
+# | Name | What is the matter |
+# |---|---|
+# | `healthy` | nothing |
+# | `collapsed` | the code says nothing; the decoder draws the average image |
+# | `lost latents` | $\beta = 1$, but a fast start switched most latents off |
+# | `free bits` | the latents take the nats that are free, and the decoder hardly listens |
+# | `no price` | the weight of the KL is 0 |
+#
+# An example, with $Z = 20$: distortion 168, rate 5, 6 moving, 3 paying. The rate is above 0 and
+# the distortion below 200, so the code is not empty. Three latents pay the 5 nats, more than
+# a nat each: these are in use, and most others are off. This is `lost latents`.
+#
+# ### Exercise 05.4 · Diagnose four patients
+#
+# *core, medium, 6 minutes*
+#
+# | Patient | distortion | rate | moving | paying |
+# |---|---|---|---|---|
+# | 1 | 186 | 4 | 6 | 20 |
+# | 2 | 116 | 16 | 20 | 20 |
+# | 3 | 200 | 0 | 0 | 0 |
+# | 4 | 108 | 160 | 20 | 20 |
+#
+# Medians on test digits, in nats, and latents out of 20. Return the name of each patient's
+# state. One of the five names is not needed.
+
+
+# %% tags=["exercise"]
+def diagnose():
+    """-> {1: name, 2: name, 3: name, 4: name}, names as in the table of states."""
+    ### BEGIN SOLUTION
+    return {1: "free bits", 2: "healthy", 3: "collapsed", 4: "no price"}
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.diagnose(diagnose)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to begin</summary>
+#
+# With the two numbers that cannot be bought: distortion, and distortion plus rate.
+# </details>
+# <details><summary>Hint 2: nats for each latent</summary>
+#
+# Divide the rate by the number of latents that pay. Is it a nat, or hardly more than the 0.1
+# that are free?
+# </details>
+# <details><summary>Hint 3: the trap</summary>
+#
+# The lowest distortion is no proof of health. What does a code cost that nobody charges for?
+# </details>
+
+# %% [markdown]
 # ## Half-way: check yourself
 #
 # A good place to stop; the rest asks another question.
 #
-# 1. You get three rows: (a) distortion 201, rate 0.0, 0 moving, 0 paying; (b) distortion 186,
-#    rate 3.5, 9 moving, 20 paying; (c) distortion 116, rate 16, 20 moving, 20 paying. Which
-#    patients are they, and what do you do first with each?
+# 1. A report says "our training keeps 20 of 20 latents active, the old one keeps 6". Which numbers do
+#    you ask for before you believe that it is better?
 # 2. Two models have the points (rate 5.4, distortion 141) and (rate 14.5, distortion 113).
 #    Between which betas do you place the secant?
 # 3. You double $\sigma_x$ of a Gaussian decoder. Which change of $\beta$ does the same to the
@@ -1273,10 +1331,8 @@ claims.show(
 #
 # <details><summary>Answers</summary>
 #
-# 1. (a) has collapsed: train with $\beta = 0$ for a moment, read the reductions, then look at
-#    the rate. (b) has bought its count: 20 latents pay together only 3.5 nats, and the
-#    distortion is nearly that of (a); look at the learning rate and take the free bits out.
-#    (c) is healthy.
+# 1. Rate, distortion and unweighted $-$ELBO of both on test images, over several seeds, and whether
+#    free bits were used. A count can be bought, and $-$ELBO cannot.
 # 2. $(141 - 113) / (14.5 - 5.4) = 3.1$: a beta below 3.1 made the one with the long message, one above
 #    3.1 the other (here 1 and 4).
 # 3. Four times the $\beta$: only $\beta\sigma_x^2$ counts.
@@ -1328,7 +1384,7 @@ print(
 # be compared. Ours is that of Locatello et al. (2019): the posterior *means* of all pictures,
 # each latent cut into 20 equal bins, `mutual_info_score` of scikit-learn on the counts.
 #
-# ### Exercise 05.4 · The mutual information gap
+# ### Exercise 05.5 · The mutual information gap
 #
 # *core, medium, 12 minutes*
 #
@@ -1789,6 +1845,54 @@ claims.show(
 # Reductions hide in the same column. A program that takes the mean over pixels and the mean
 # over latents *is* a program with $\beta = D/Z$. **Report $\beta$ with sums, and $\beta Z / D$
 # beside it.** Then others can find your place on the curve.
+#
+# ### Translate a loss line
+#
+# A program for the $28 \times 28$ digits with $Z = 10$ takes the mean over pixels, the mean over
+# latents, and the weight 1. In three steps:
+#
+# 1. Write each mean as a sum: $\tfrac{1}{784}\mathcal D + 1 \cdot \tfrac{1}{10}\mathcal R$.
+# 2. Multiply the whole line by 784, so that $\mathcal D$ stands alone. A common factor moves no
+#    optimum: $\mathcal D + \tfrac{784}{10}\mathcal R$.
+# 3. What stands before $\mathcal R$ is the $\beta$ with sums: 78.4.
+#
+# ### Exercise 05.6 · Translate a beta
+#
+# *core, medium, 6 minutes*
+#
+# A program minimises "reconstruction + weight · KL". Which $\beta$ is this in our convention,
+# with sums over pixels and over latents? `pixels` is the number of all numbers in a picture, colours
+# included. `pixel_mean` is True if the reconstruction is a mean over them and False if it is
+# a sum, `latent_mean` says the same of the KL and the latents.
+
+
+# %% tags=["exercise"]
+def beta_with_sums(weight, pixels, latents, pixel_mean, latent_mean):
+    """Three numbers, two times True or False -> the beta of D + beta * R with sums."""
+    ### BEGIN SOLUTION
+    before_d = 1 / pixels if pixel_mean else 1
+    before_r = weight / latents if latent_mean else weight
+    return before_r / before_d
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.beta_with_sums(beta_with_sums)
+
+# %% [markdown]
+# <details><summary>Hint 1: two factors</summary>
+#
+# Which number stands before the sum over pixels, and which before the sum over latents?
+# </details>
+# <details><summary>Hint 2: the quotient</summary>
+#
+# Divide the loss by the number before $\mathcal D$. The one before $\mathcal R$ is divided, too.
+# </details>
+# <details><summary>Hint 3: which way?</summary>
+#
+# A mean over pixels makes the reconstruction small, so the KL weighs more. A mean over
+# latents makes the KL small. Both can happen at once, or neither.
+# </details>
 
 # %% [markdown]
 # ## Break it
@@ -1858,9 +1962,8 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 #    would you rather use to search for similar images, and what does the other model rely on?
 # 2. A paper reports a gap of 0.3 for $\beta = 4$ and 0.2 for $\beta = 1$, one seed each. What
 #    do you ask for?
-# 3. A program trains on $64 \times 64$ pictures with three colours and $Z = 32$. It takes the mean over pixels, sums
-#    over latents and multiplies the KL by 0.001. Which $\beta$ is this with sums, and which
-#    $\beta Z / D$?
+# 3. A paper on grey pictures of $64 \times 64$ pixels reports $Z = 10$ and
+#    $\beta_{\text{norm}} = 0.01$. Which $\beta$ do you set in a program that sums over both?
 #
 # <details><summary>Answers</summary>
 #
@@ -1869,14 +1972,11 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 #    by itself.
 # 2. Several seeds and a test of the difference, the estimator, the number of active latents,
 #    what the whole code tells, and the scores of rotated codes of the same width for scale.
-# 3. $D = 64 \cdot 64 \cdot 3 = 12288$. A mean over pixels is the sum divided by $D$, so the program
-#    minimises (sum over pixels)$/D + 0.001\,\mathrm{KL}$. Multiplied by $D$, which moves no
-#    optimum, this is the sum over pixels plus $0.001\, D\,\mathrm{KL}$: $\beta = 12.288$. Beside it
-#    $\beta Z / D = 0.001\, Z = 0.032$.
+# 3. $\beta = \beta_{\text{norm}}\, D / Z = 0.01 \cdot 4096 / 10 = 4.096$.
 # </details>
 
 # %% [markdown]
-# ## Exercise 05.5 · Another price (open)
+# ## Exercise 05.7 · Another price (open)
 #
 # *extension, hard, 60 minutes*
 #

@@ -120,6 +120,38 @@ def gap_smaller(bins, factors):
     return gaps
 
 
+SICK = {1: "free bits", 2: "healthy", 3: "collapsed", 4: "no price"}
+
+
+def translated(weight, pixels, latents, pixel_mean, latent_mean):
+    return weight * (pixels if pixel_mean else 1) / (latents if latent_mean else 1)
+
+
+def translated_steps(weight, pixels, latents, pixel_mean, latent_mean):
+    beta = weight
+    if latent_mean:
+        beta = beta / latents
+    if pixel_mean:
+        beta = beta * pixels
+    return beta
+
+
+def translated_powers(weight, pixels, latents, pixel_mean, latent_mean):
+    return weight * pixels**pixel_mean * latents ** (-int(latent_mean))
+
+
+def translated_first(weight, pixels, latents, pixel_mean, latent_mean):
+    if pixel_mean:
+        return weight * pixels
+    if latent_mean:
+        return weight / latents
+    return weight
+
+
+def translated_norm(weight, pixels, latents, *means):
+    return translated(weight, pixels, latents, *means) * latents / pixels
+
+
 def with_(function, change):
     return lambda *arguments: change(function(*arguments))
 
@@ -185,6 +217,26 @@ EXERCISES = {
         ],
     },
     "05.4": {
+        "check": check.diagnose,
+        "right": [
+            (lambda: dict(SICK),),
+            (lambda: {str(k): v.upper() for k, v in SICK.items()},),
+        ],
+        "wrong": [
+            ((lambda: SICK | {1: "healthy"},), "distortion plus rate is 190"),
+            ((lambda: SICK | {1: "lost latents"},), "pay nothing"),
+            ((lambda: SICK | {2: "no price"},), "no reason to save"),
+            ((lambda: SICK | {3: "free bits"},), "0 latents pay. With"),
+            ((lambda: SICK | {4: "healthy"},), "worse than the 200"),
+            ((lambda: SICK | {2: "no price", 4: "healthy"},), "Patient 2"),
+            ((lambda: {v: k for k, v in SICK.items()},), "other way round"),
+            ((lambda: list(SICK.values()),), "a dictionary"),
+            ((lambda: {1: "free bits", 2: "healthy"},), "four keys"),
+            ((lambda: SICK | {3: "posterior collapse"},), "names are those"),
+            ((lambda: None,), "return"),
+        ],
+    },
+    "05.5": {
         "check": check.information_gap,
         "right": [(gap_loop,), (gap_counts,), (gap_numpy,)],
         "wrong": [
@@ -198,6 +250,33 @@ EXERCISES = {
             ((with_(gap_numpy, np.mean),), "one gap for each"),
             ((gap_histogram,), "20 bins"),
             ((gap_smaller,), "equally good latents"),
+        ],
+    },
+    "05.6": {
+        "check": check.beta_with_sums,
+        "right": [(translated,), (translated_steps,), (translated_powers,)],
+        "wrong": [
+            ((lambda w, d, z, dm, zm: w,), "whatever the means"),
+            ((lambda w, d, z, dm, zm: w * d / z,), "two means. Look"),
+            ((lambda w, d, z, dm, zm: translated(w, d, z, not dm, not zm),), "swapped"),
+            (
+                (lambda w, d, z, dm, zm: translated(w, 1 / d, z, dm, zm),),
+                "over pixels is",
+            ),
+            (
+                (lambda w, d, z, dm, zm: translated(w, d, 1 / z, dm, zm),),
+                "over latents is",
+            ),
+            (
+                (lambda w, d, z, dm, zm: translated(w, z, d, dm, zm),),
+                "Pixels and latents",
+            ),
+            ((translated_first,), "that over pixels counts"),
+            ((translated_norm,), "beta Z / D"),
+            ((lambda w, *a: translated(w or 1, *a),), "weight 0"),
+            ((lambda w, *a: translated(1, *a),), "itself is missing"),
+            ((lambda w, d, z, dm, zm: (dm * d + zm / z) * w,), "none of the usual"),
+            ((lambda *a: translated(*a) // 1,), "whole number"),
         ],
     },
 }

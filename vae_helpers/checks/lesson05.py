@@ -1,11 +1,20 @@
 """Checks of lesson 05."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from vae_helpers.checks.core import Part, Wrong, call, declare
+from vae_helpers.checks.core import (
+    Part,
+    Symptom,
+    Symptoms,
+    Wrong,
+    call,
+    declare,
+    parts,
+)
 from vae_helpers.checks.usual import kl_each, then
 
 # 05.1
@@ -93,7 +102,9 @@ beta_between = declare(
             "The -ELBOs are divided by the rates: above the line stands rate plus distortion. "
             "Take the distortions alone.": _with(lambda x, y: -(x + y) / x),
             "The order of the points changes the sign: one of the two differences has an "
-            "`abs` (or a maximum) and the other has not.": _with(lambda x, y: y / abs(x)),
+            "`abs` (or a maximum) and the other has not.": _with(
+                lambda x, y: y / abs(x)
+            ),
             "The order of the points changes the sign: one of the two differences has an "
             "`abs` and the other has not.": _with(lambda x, y: -abs(y) / x),
             "Brackets are missing: `a - b / c - d` divides only b by c.": lambda p, q: (
@@ -379,6 +390,107 @@ kl_weight = declare(
 
 # 05.4
 
+STATES = ("healthy", "collapsed", "lost latents", "free bits", "no price")
+PATIENTS = {"1": "free bits", "2": "healthy", "3": "collapsed", "4": "no price"}
+AGAINST = {  # patient -> a state that is not his -> the number that speaks against it
+    "1": {
+        "healthy": "the distortion is 186, only 14 nats below the average image, and "
+        "distortion plus rate is 190",
+        "collapsed": "the rate is 4 nats, not 0, and 20 latents pay",
+        "lost latents": "20 latents pay. Latents that were switched off pay nothing",
+        "no price": "the rate is only 4 nats. A code that costs nothing takes far more",
+    },
+    "2": {
+        "collapsed": "the distortion is 116, far below the 200 of the average image, so "
+        "the decoder does use the 16 nats",
+        "lost latents": "20 of 20 latents move and pay. None is lost",
+        "free bits": "the rate is 16 nats, 0.8 for each latent, and the distortion fell to "
+        "116. More is told than the free 0.1 of each",
+        "no price": "the rate is 16 nats. A code without a price takes far more, as "
+        "there is no reason to save",
+    },
+    "3": {
+        "healthy": "the rate is 0, so the decoder learns nothing of the image",
+        "lost latents": "0 latents pay, and the distortion is that of the average image. "
+        "Not most of them are off, but all",
+        "free bits": "0 latents pay. With free bits all would take what is free, and pay",
+        "no price": "the rate is 0. Without a price the code would be long",
+    },
+    "4": {
+        "healthy": "the rate is 160 nats. Distortion plus rate is 268, worse than the 200 of "
+        "a code that says nothing",
+        "collapsed": "the rate is 160 nats and the distortion far below 200",
+        "lost latents": "20 of 20 latents move and pay. None is lost",
+        "free bits": "the rate is 160 nats, 8 for each latent. Free were 0.1 for each",
+    },
+}
+
+
+def _states(answer: Callable) -> dict[str, str]:
+    """What an answer says, in the form {"1": "healthy", ...}."""
+    given = call(answer, ())
+    if isinstance(given, dict):
+        return {
+            str(k).strip(): " ".join(str(v).lower().split()) for k, v in given.items()
+        }
+    if given is None:
+        parts(given)  # has words for it
+    raise Wrong(
+        f"Your function returned {type(given).__name__}; needed is a dictionary, "
+        '{1: "...", 2: "...", 3: "...", 4: "..."}.'
+    )
+
+
+def _but(change: dict) -> Callable:
+    return lambda: PATIENTS | change
+
+
+def _other_state(patient: str, state: str) -> Symptom:
+    return Symptom(
+        f"Patient {patient} is not `{state}`: {AGAINST[patient][state]}.",
+        lambda states: states[patient] == state,
+        _but({patient: state}),
+    )
+
+
+diagnose = declare(
+    "05.4 diagnose",
+    "all four patients. Distortion and rate tell what the counts cannot.",
+    Symptoms(
+        right=lambda: dict(PATIENTS),
+        measure=_states,
+        fine=lambda states: states == PATIENTS,
+        table=[
+            Symptom(
+                "The keys are the numbers of the patients, the values the names of their "
+                'states: {1: "...", ...}. You have it the other way round.',
+                lambda states: set(states.values()) == set(PATIENTS),
+                lambda: {state: patient for patient, state in PATIENTS.items()},
+            ),
+            Symptom(
+                "The dictionary needs the four keys 1, 2, 3 and 4, one for each patient.",
+                lambda states: set(states) != set(PATIENTS),
+                lambda: {1: "free bits"},
+            ),
+            Symptom(
+                "The names are those of the table of states: "
+                + ", ".join(STATES)
+                + ".",
+                lambda states: not set(states.values()) <= set(STATES),
+                _but({"1": "ill"}),
+            ),
+            *[
+                _other_state(patient, state)
+                for patient, others in AGAINST.items()
+                for state in others
+            ],
+        ],
+    ),
+)
+
+
+# 05.5
+
 
 def _nats(a, b):
     """Mutual information of two columns of whole numbers, from their counts."""
@@ -450,7 +562,7 @@ def _tie():
 
 
 information_gap = declare(
-    "05.4 information_gap",
+    "05.5 information_gap",
     "random codes, with as many latents as factors and with more, 20 bins, equal latents.",
     Part(
         right=_information_gap,
@@ -517,6 +629,103 @@ information_gap = declare(
             ),
             "Latents that are as good as the best one are left out, not only the best one "
             "itself: with two equally good latents the gap is 0.": _from(_without_ties),
+        },
+        # fmt: on
+    ),
+)
+
+
+# 05.6
+
+
+def _beta_with_sums(weight, pixels, latents, pixel_mean, latent_mean):
+    return weight * (pixels if pixel_mean else 1) / (latents if latent_mean else 1)
+
+
+MEANS = [(True, True), (True, False), (False, True), (False, False)]
+
+beta_with_sums = declare(
+    "05.6 beta_with_sums",
+    "all four pairs of sum and mean, small and large pictures, weights from 0 to 250.",
+    Part(
+        right=_beta_with_sums,
+        cases=lambda: [
+            *[(0.5, 12, 3, *means) for means in MEANS],
+            *[(3, 50, 4, *means) for means in MEANS],
+            *[(0.02, 784, 20, *means) for means in MEANS],
+            (0.001, 64 * 64 * 3, 32, True, False),
+            (0.001, 64 * 64 * 3, 32, True, True),
+            (250.0, 1024, 6, False, True),
+        ],
+        edges=lambda: {
+            "weight 0": (0.0, 784, 10, True, False),
+            "a single latent": (2.0, 784, 1, True, True),
+            "a picture of one pixel": (2.0, 1, 5, True, True),
+            "a weight of a millionth": (1e-6, 784, 10, False, True),
+            "more latents than pixels": (1.0, 4, 16, True, True),
+        },
+        strides=False,
+        # fmt: off
+        wrong={
+            "This is the weight as it stands in the program, whatever the means. Each mean "
+            "is a factor on it.": lambda w, d, z, dm, zm: w,
+            "The mean over pixels is the wrong way round: it makes the reconstruction small, so "
+            "the KL weighs more. Multiply by pixels.": lambda w, d, z, dm, zm: (
+                w / (d if dm else 1) / (z if zm else 1)
+            ),
+            "The mean over latents is the wrong way round: it makes the KL small. Divide by "
+            "latents.": lambda w, d, z, dm, zm: w * (d if dm else 1) * (z if zm else 1),
+            "Both means are the wrong way round: that over pixels multiplies, that over latents "
+            "divides.": lambda w, d, z, dm, zm: w / (d if dm else 1) * (z if zm else 1),
+            "True and False are swapped: a factor enters where there is a mean, none where "
+            "there is a sum.": lambda w, d, z, dm, zm: (
+                w * (1 if dm else d) / (1 if zm else z)
+            ),
+            "`pixel_mean` is not used: a mean over pixels multiplies the weight by pixels.": lambda w, d, z, dm, zm: (
+                w / (z if zm else 1)
+            ),
+            "`latent_mean` is not used: a mean over latents divides the weight by latents.": lambda w, d, z, dm, zm: (
+                w * (d if dm else 1)
+            ),
+            "You treat every program as one with two means. Look at `pixel_mean` and "
+            "`latent_mean`.": lambda w, d, z, dm, zm: w * d / z,
+            "You multiply by pixels in every case. With a sum over pixels there is no factor.": lambda w, d, z, dm, zm: (
+                w * d / (z if zm else 1)
+            ),
+            "You divide by latents in every case. With a sum over latents there is no "
+            "factor.": lambda w, d, z, dm, zm: w * (d if dm else 1) / z,
+            "With two means only that over pixels counts (`if ... elif`, or a `return` too "
+            "early). Both factors apply.": lambda w, d, z, dm, zm: (
+                w * d if dm else w / z if zm else w
+            ),
+            "With two means only that over latents counts (`if ... elif`, or a `return` too "
+            "early). Both factors apply.": lambda w, d, z, dm, zm: (
+                w / z if zm else w * d if dm else w
+            ),
+            "A factor enters only where both are means. Each mean counts by itself.": lambda w, d, z, dm, zm: (
+                w * d / z if dm and zm else w
+            ),
+            "The two means are mixed up: `pixel_mean` belongs to pixels, `latent_mean` to "
+            "latents.": lambda w, d, z, dm, zm: w * (d if zm else 1) / (z if dm else 1),
+            "Pixels and latents are mixed up: a mean over pixels is a sum divided by pixels.": lambda w, d, z, dm, zm: (
+                w * (z if dm else 1) / (d if zm else 1)
+            ),
+            "This is beta Z / D, the weight between two means. Asked is the one between two "
+            "sums.": lambda w, d, z, dm, zm: _beta_with_sums(w, d, z, dm, zm) * z / d,
+            "This is the weight divided by the factor; needed is beta, so multiply.": lambda w, d, z, dm, zm: (
+                _beta_with_sums(1 / w if w else 0, d, z, dm, zm)
+            ),
+            "The weight itself is missing: multiply the factor by it.": lambda w, d, z, dm, zm: (
+                _beta_with_sums(1, d, z, dm, zm)
+            ),
+            "This is 1 / beta: what stands before the reconstruction once the KL stands alone.": lambda w, d, z, dm, zm: (
+                1 / _beta_with_sums(w, d, z, dm, zm)
+            ),
+            "The result is a whole number: `//` or a rounding throws the rest away.": lambda w, d, z, dm, zm: (
+                _beta_with_sums(w, d, z, dm, zm) // 1
+            ),
+            "weight 0 is taken for no weight: `weight or 1` does that. 0 is a value like any "
+            "other.": lambda w, d, z, dm, zm: _beta_with_sums(w or 1, d, z, dm, zm),
         },
         # fmt: on
     ),
