@@ -69,6 +69,7 @@ from vae_helpers import (
     data,
     linear_gaussian,
     plots,
+    predict,
     runtime,
     sprites,
     training,
@@ -668,6 +669,19 @@ for beta in TUNED_BETAS:
 #
 # **Predict** the shape of the curve and the best $\beta$. In the table *moving* counts latents
 # by the variance of their means (above 0.01), *paying* those that cost more than 0.05 nats.
+#
+# **Predict** two numbers: how many nats does the message about a digit have at the middle one of
+# `BETAS`, which is 4? (The name of the digit alone takes $\log 10 = 2.3$ nats.) And how many of
+# the 10 latents still move at the largest one, 32?
+
+# %%
+predict.guess("rate, middle beta", None, unit="nats")  # your number in place of None
+
+# %%
+predict.guess("moving, largest beta", None)  # 0 to 10
+
+# %% [markdown]
+# Now the trainings.
 
 # %%
 sweep = {}
@@ -695,7 +709,16 @@ for beta in BETAS:
 print(f"lowest unweighted test -ELBO: beta = {best:g}")
 
 # %% [markdown]
-# These are the numbers of the curve. Are they what others got?
+# Your two numbers, beside the table's:
+
+# %%
+predict.truth("rate, middle beta", middle[sorted(BETAS)[len(BETAS) // 2]]["rate"])
+
+# %%
+predict.truth("moving, largest beta", middle[max(BETAS)]["moving"])
+
+# %% [markdown]
+# The table holds the numbers of the curve. Are they what others got?
 
 
 # %%
@@ -919,7 +942,7 @@ plt.show()
 #
 # Return the weight of the KL at optimiser step `step`, counted from 0. It rises by the same
 # amount at every step, from 0 at step 0 to `beta` after `warmup_epochs` epochs of
-# `epoch_steps` steps each. From then on it stays at `beta`.
+# `epoch_steps` steps each. From then on it stays at `beta`. `warmup_epochs` is at least 1.
 
 
 # %% tags=["exercise"]
@@ -1523,6 +1546,15 @@ assert same, f"expected the gaps of mutual_information_gap, got {ours}"
 #
 # All sprites are used for training and for scoring: there are no other combinations, and
 # the question is about the code, not about new pictures.
+#
+# **Predict.** Take the model in the middle of five seeds at the middle $\beta$, and the rotated code
+# in the middle of all rotations of the same width. Which of the two has the larger gap?
+
+# %%
+predict.guess("larger gap", None, choices=("model", "rotated code"))
+
+# %% [markdown]
+# Three betas with five seeds each:
 
 # %%
 SPRITE_BETAS = (1.0, 4.0, 8.0)
@@ -1611,6 +1643,18 @@ ax.set_xticks(range(len(columns)), columns)
 ax.set(ylim=(0, None), ylabel="mutual information gap", xlim=(-0.5, len(columns) - 0.5))
 ax.set_title("Dots: rotations, seeds; bars: medians; a perfect code has 1")
 plt.show()
+
+# %% [markdown]
+# The bars are what you compared:
+
+# %%
+predict.truth(
+    "larger gap",
+    "model"
+    if median(scores[SPRITE_BETAS[len(SPRITE_BETAS) // 2], s] for s in SPRITE_SEEDS)
+    > median(turned[wide])
+    else "rotated code",
+)
 
 # %% [markdown]
 # Do the betas differ, or do the seeds? An exact **rank test** answers without any formula.
@@ -2005,6 +2049,9 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 # Compare at equal rate, not at equal weight: the same weight on another term is another
 # price.
 # </details>
+
+# %%
+predict.review()
 
 # %% [markdown]
 # ## Summary

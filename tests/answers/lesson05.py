@@ -120,6 +120,23 @@ def gap_smaller(bins, factors):
     return gaps
 
 
+def gap_of_latent(bins, factors):
+    best = table(bins, factors).argmax(0)
+    return gap_numpy(bins, factors) * entropy(factors) / entropy(bins)[best]
+
+
+def gap_unsorted(bins, factors):
+    scores = table(bins, factors)
+    return (scores[-1] - scores[-2]) / entropy(factors)
+
+
+def gap_unequal(bins, factors):
+    gaps = []
+    for s, h in zip(table(bins, factors).T, entropy(factors), strict=True):
+        gaps.append((s.max() - s[s != s.max()].max()) / h)
+    return gaps
+
+
 SICK = {1: "free bits", 2: "healthy", 3: "collapsed", 4: "no price"}
 
 
@@ -182,6 +199,8 @@ EXERCISES = {
         "right": [(active_hand,), (active_numpy,), (active_loop,)],
         "wrong": [
             ((lambda m, v, t: m.var(1) > t,), "over the latents"),
+            ((lambda m, v, t: m.var(0),), "These are the variances"),
+            ((lambda m, v, t: [c.var() > t for c in m.T],), "a list of tensors"),
             ((lambda m, v, t: (m.var(0) > t).int(),), "torch.bool"),
             ((lambda m, v, t: (m.var(0) > t).float(),), "torch.bool"),
             ((lambda m, v, t: m.var(0) > max(t, 0.01),), "threshold of 0.001"),
@@ -202,6 +221,9 @@ EXERCISES = {
         ],
         "wrong": [
             ((weight_linspace,), "one step early"),
+            ((lambda s, e, w, b: b * min(1, s / (e / w)),), "quotient"),
+            ((lambda s, e, w, b: b * min(1, s / (w / e)),), "*and* by"),
+            ((lambda s, e, w, b: 1 if s >= e * w else b * s / e / w,), "weight is 1"),
             ((lambda s, e, w, b: (b or 1.0) * min(1, s / (e * w)),), "beta = 0"),
             ((lambda s, e, w, b: b / (1 + math.exp(5 - 10 * s / (e * w))),), "usual"),
             ((lambda s, e, w, b: min(b, b * (s // e) / w),), "stands still"),
@@ -249,6 +271,10 @@ EXERCISES = {
             ),
             ((with_(gap_numpy, np.mean),), "one gap for each"),
             ((gap_histogram,), "20 bins"),
+            ((lambda b, f: gap_numpy(f, b),), "over the latents"),
+            ((gap_of_latent,), "the best latent"),
+            ((gap_unsorted,), "the last two latents"),
+            ((gap_unequal,), "equally good latents"),
             ((gap_smaller,), "equally good latents"),
         ],
     },

@@ -170,6 +170,13 @@ def _near(factor):
 
 def _need_one_for_each_latent(answer) -> None:
     result = call(answer, _codes(7, 3, 0.04))
+    if isinstance(result, list | tuple) and any(
+        isinstance(item, torch.Tensor) for item in result
+    ):
+        raise Wrong(
+            f"Your function returned a {type(result).__name__} of tensors. Return one "
+            "tensor: compare all variances at once, or use `torch.stack`."
+        )
     if isinstance(result, torch.Tensor) and result.shape == (3,):
         counts = not result.is_floating_point() and result.dtype != torch.bool
         if counts or (
@@ -234,6 +241,9 @@ active = declare(
             ),
             "These are the variances. Compare them with the threshold.": lambda mu, lv, t: (
                 mu.var(0, correction=0)
+            ),
+            "These are the variances, with N - 1. Compare them with the threshold.": lambda mu, lv, t: (
+                mu.var(0)
             ),
             "True and False are swapped: this marks the inactive latents.": then(
                 _active, torch.logical_not
@@ -345,6 +355,15 @@ kl_weight = declare(
             ),
             "Steps are divided by epochs: the warm-up is over after warmup_epochs steps. "
             "Turn the epochs into steps first.": lambda s, e, w, b: b * min(1.0, s / w),
+            "Epochs and steps are the wrong way round: the warm-up has epoch_steps *times* "
+            "warmup_epochs steps, not their quotient.": lambda s, e, w, b: (
+                b * min(1.0, s * w / e)
+            ),
+            "Epochs and steps are the wrong way round: divide the step by epoch_steps "
+            "*and* by warmup_epochs.": lambda s, e, w, b: b * min(1.0, s * e / w),
+            "After the warm-up the weight is 1. From then on it stays at beta.": lambda s, e, w, b: (
+                b * s / (e * w) if s < e * w else 1.0
+            ),
             "The warm-up lasts one epoch: warmup_epochs is not used.": lambda s, e, w, b: (
                 b * min(1.0, s / e)
             ),
@@ -590,6 +609,20 @@ information_gap = declare(
             "compare the two best latents.": _from(
                 lambda t, h: (_top(t, 1)[0] - _top(t, 1)[1]) / h
             ),
+            "The loop runs over the latents: you compare the two best factors of each latent. "
+            "Go through the factors.": lambda b, f: (
+                (_top(_table(b, f), 1)[0] - _top(_table(b, f), 1)[1]) / _entropies(b)
+            ),
+            "You divide by the entropy of the best latent; needed is that of the factor.": lambda b, f: (
+                (_top(_table(b, f))[0] - _top(_table(b, f))[1])
+                / _entropies(b)[_table(b, f).argmax(0)]
+            ),
+            "The mutual informations are not sorted: these are the last two latents, not the "
+            "two best.": _from(lambda t, h: (t[-1] - t[-2]) / h),
+            "The mutual informations are not sorted: these are the first two latents, not the "
+            "two best.": _from(lambda t, h: (t[0] - t[1]) / h),
+            "The smallest two are compared. `sorted` begins with the smallest: take the last "
+            "two.": _from(lambda t, h: (t.sort(0).values[1] - t.sort(0).values[0]) / h),
             "This is the largest mutual information alone. It is high for rotated codes too: "
             "subtract the second largest.": _from(lambda t, h: _top(t)[0] / h),
             "The gap is in nats: divide it by the entropy of the factor.": _from(
@@ -712,7 +745,7 @@ beta_with_sums = declare(
             ),
             "This is beta Z / D, the weight between two means. Asked is the one between two "
             "sums.": lambda w, d, z, dm, zm: _beta_with_sums(w, d, z, dm, zm) * z / d,
-            "This is the weight divided by the factor; needed is beta, so multiply.": lambda w, d, z, dm, zm: (
+            "The factor is divided by the weight. Multiply the weight by it.": lambda w, d, z, dm, zm: (
                 _beta_with_sums(1 / w if w else 0, d, z, dm, zm)
             ),
             "The weight itself is missing: multiply the factor by it.": lambda w, d, z, dm, zm: (
