@@ -69,6 +69,7 @@ from vae_helpers import (
     data,
     linear_gaussian,
     plots,
+    predict,
     runtime,
     sprites,
     training,
@@ -121,47 +122,12 @@ test_x = data.to_unit_interval(test_images).to(device)
 # is replaced by its mean, and then once more: $14 \times 14$ and $7 \times 7$. **Predict**:
 # what comes back from each?
 #
-# First the loss, with the weight in plain sight. You write it yourself.
+# First the loss, with the weight in plain sight: lesson 04's reconstruction term, summed over
+# pixels, plus $\beta$ times the KL, summed over latents. The one mean is that over the batch.
+# A mean over pixels or latents would be a second, hidden factor on $\beta$.
 #
-# ### Exercise 05.1 · The loss with a weight
-#
-# *core, easy, 5 minutes*
-#
-# Return the loss of a batch: the reconstruction term of lesson 04, summed over pixels, plus
-# $\beta$ times the KL, summed over latents, both averaged over the batch.
-
-
-# %% tags=["exercise"]
-def beta_loss(x, logits, mu, logvar, beta):
-    """x, logits (B, C, H, W); mu, logvar (B, Z); beta a number -> one scalar."""
-    ### BEGIN SOLUTION
-    nats = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-    kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1)
-    return (nats.flatten(1).sum(1) + beta * kl).mean()
-    ### END SOLUTION
-
-
-# %% tags=["check"]
-check.beta_loss(beta_loss)
-
-# %% [markdown]
-# <details><summary>Hint 1: what is new?</summary>
-#
-# One multiplication. Everything else is Exercise 04.2.
-# </details>
-# <details><summary>Hint 2: which term?</summary>
-#
-# A large $\beta$ makes the code expensive. It does not touch the pixels.
-# </details>
-# <details><summary>Hint 3: the reductions</summary>
-#
-# A mean over pixels or over latents would be a second, hidden factor on $\beta$. The only
-# mean is the one over the batch.
-# </details>
-
-# %% [markdown]
-# Our version, in the form that `training.fit` wants. It also reports both terms **without**
-# the weight, so that the numbers of different $\beta$ can be compared.
+# The function also reports both terms **without** the weight, so that the numbers of
+# different $\beta$ can be compared.
 
 
 # %% tags=["definition"]
@@ -430,6 +396,58 @@ plt.show()
 # code; it takes two numbers to say where a model stands.
 
 # %% [markdown]
+# ### Which beta lies between two points?
+#
+# Two points of the curve have a straight line between them, a **secant**. Its slope lies
+# between the slopes at its ends, so minus this slope is a $\beta$ between theirs. By hand, with
+# two rows of the table of the single axis: $\beta = 1$ has the rate 1.040 and the distortion
+# 1.072, $\beta = 2$ has 0.693 and 1.572. From the second to the first we pay
+# $1.040 - 0.693 = 0.347$ nats of rate, and the distortion changes by $1.072 - 1.572 = -0.500$.
+# The slope is $-0.500 / 0.347 = -1.44$, and 1.44 lies between 1 and 2.
+#
+# ### Exercise 05.1 · Beta between two points
+#
+# *core, easy, 6 minutes*
+#
+# Points are pairs (rate, distortion), in nats. Return minus the slope of the line through
+# `p` and `q`: the nats of distortion that one more nat of rate saves.
+#
+# - The order of the two points makes no difference to the result.
+# - Where one point is worse in both numbers, the result is below 0. Leave it so: a negative
+#   price is a sign that a training went wrong.
+# - Rate and distortion of a point are two numbers, or two tensors of the same shape, with many
+#   models at once. The result is then a tensor of this shape.
+# - The two rates are never equal.
+
+
+# %% tags=["exercise"]
+def beta_between(p, q):
+    """Two pairs (rate, distortion), nats -> minus the slope of their line."""
+    ### BEGIN SOLUTION
+    (rate_p, distortion_p), (rate_q, distortion_q) = p, q
+    return (distortion_p - distortion_q) / (rate_q - rate_p)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.beta_between(beta_between)
+
+# %% [markdown]
+# <details><summary>Hint 1: which way up?</summary>
+#
+# The rate lies across, the distortion upwards. A slope is "up" divided by "across".
+# </details>
+# <details><summary>Hint 2: four numbers</summary>
+#
+# `rate_p, distortion_p = p`, and the same for `q`. Two differences and one division are left.
+# </details>
+# <details><summary>Hint 3: the sign</summary>
+#
+# Take both differences in the same order, $p$ minus $q$, and put one minus in front. `abs`
+# would hide the points that lie wrongly.
+# </details>
+
+# %% [markdown]
 # ### Is it still a bound?
 #
 # With the exact model we can compare the loss with the true $-\log p_\theta(x)$ of the very
@@ -654,6 +672,19 @@ for beta in TUNED_BETAS:
 #
 # **Predict** the shape of the curve and the best $\beta$. In the table *moving* counts latents
 # by the variance of their means (above 0.01), *paying* those that cost more than 0.05 nats.
+#
+# **Predict** two numbers: how many nats does the message about a digit have at the middle one of
+# `BETAS`, which is 4? (The name of the digit alone takes $\log 10 = 2.3$ nats.) And how many of
+# the 10 latents still move at the largest one, 32?
+
+# %%
+predict.guess("rate, middle beta", None, unit="nats")  # your number in place of None
+
+# %%
+predict.guess("moving, largest beta", None)  # 0 to 10
+
+# %% [markdown]
+# Now the trainings.
 
 # %%
 sweep = {}
@@ -681,7 +712,16 @@ for beta in BETAS:
 print(f"lowest unweighted test -ELBO: beta = {best:g}")
 
 # %% [markdown]
-# These are the numbers of the curve. Are they what others got?
+# Your two numbers, beside the table's:
+
+# %%
+predict.truth("rate, middle beta", middle[sorted(BETAS)[len(BETAS) // 2]]["rate"])
+
+# %%
+predict.truth("moving, largest beta", middle[max(BETAS)]["moving"])
+
+# %% [markdown]
+# The table holds the numbers of the curve. Are they what others got?
 
 
 # %%
@@ -742,8 +782,8 @@ plt.show()
 #
 # ### Is the slope minus beta?
 #
-# Between two neighbours on the curve we can measure it: the **secant**, distortion saved
-# for each nat of rate. It must lie between the two betas **if each model is better at its
+# Between two neighbours on the curve we can measure it with the **secant** of Exercise 05.1,
+# the distortion saved for each nat of rate. It must lie between the two betas **if each model is better at its
 # own price than the other is**. Subtract the two:
 # $\mathcal D_1 + \beta_1 \mathcal R_1 \le \mathcal D_2 + \beta_1 \mathcal R_2$ gives
 # $\beta_1 \le (\mathcal D_2 - \mathcal D_1) / (\mathcal R_1 - \mathcal R_2)$, and the other way
@@ -905,7 +945,7 @@ plt.show()
 #
 # Return the weight of the KL at optimiser step `step`, counted from 0. It rises by the same
 # amount at every step, from 0 at step 0 to `beta` after `warmup_epochs` epochs of
-# `epoch_steps` steps each. From then on it stays at `beta`.
+# `epoch_steps` steps each. From then on it stays at `beta`. `warmup_epochs` is at least 1.
 
 
 # %% tags=["exercise"]
@@ -1245,13 +1285,71 @@ claims.show(
 # that place by itself, and there the network has something to gain over the linear model.
 
 # %% [markdown]
+# ### You are the doctor
+#
+# What the clinic has shown, with one name for each state. On the test digits a decoder that
+# gets no message draws the average image, at a distortion near 200 nats.
+#
+# | Name | What is the matter |
+# |---|---|
+# | `healthy` | nothing |
+# | `collapsed` | the code says nothing; the decoder draws the average image |
+# | `lost latents` | $\beta = 1$, but a fast start switched most latents off |
+# | `free bits` | the latents take the nats that are free, and the decoder hardly listens |
+# | `no price` | the weight of the KL is 0 |
+#
+# An example, with $Z = 20$: distortion 168, rate 5, 6 moving, 3 paying. The rate is above 0 and
+# the distortion below 200, so the code is not empty. Three latents pay the 5 nats, more than
+# a nat each: these are in use, and most others are off. This is `lost latents`.
+#
+# ### Exercise 05.4 · Diagnose four patients
+#
+# *core, medium, 6 minutes*
+#
+# | Patient | distortion | rate | moving | paying |
+# |---|---|---|---|---|
+# | 1 | 186 | 4 | 6 | 20 |
+# | 2 | 116 | 16 | 20 | 20 |
+# | 3 | 200 | 0 | 0 | 0 |
+# | 4 | 108 | 160 | 20 | 20 |
+#
+# Medians on test digits, in nats, and latents out of 20. Return the name of each patient's
+# state. One of the five names is not needed.
+
+
+# %% tags=["exercise"]
+def diagnose():
+    """-> {1: name, 2: name, 3: name, 4: name}, names as in the table of states."""
+    ### BEGIN SOLUTION
+    return {1: "free bits", 2: "healthy", 3: "collapsed", 4: "no price"}
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.diagnose(diagnose)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to begin</summary>
+#
+# With the two numbers that cannot be bought: distortion, and distortion plus rate.
+# </details>
+# <details><summary>Hint 2: nats for each latent</summary>
+#
+# Divide the rate by the number of latents that pay. Is it a nat, or hardly more than the 0.1
+# that are free?
+# </details>
+# <details><summary>Hint 3: the trap</summary>
+#
+# The lowest distortion is no proof of health. What does a code cost that nobody charges for?
+# </details>
+
+# %% [markdown]
 # ## Half-way: check yourself
 #
 # A good place to stop; the rest asks another question.
 #
-# 1. You get three rows: (a) distortion 201, rate 0.0, 0 moving, 0 paying; (b) distortion 186,
-#    rate 3.5, 9 moving, 20 paying; (c) distortion 116, rate 16, 20 moving, 20 paying. Which
-#    patients are they, and what do you do first with each?
+# 1. A report says "our training keeps 20 of 20 latents active, the old one keeps 6". Which numbers do
+#    you ask for before you believe that it is better?
 # 2. Two models have the points (rate 5.4, distortion 141) and (rate 14.5, distortion 113).
 #    Between which betas do you place the secant?
 # 3. You double $\sigma_x$ of a Gaussian decoder. Which change of $\beta$ does the same to the
@@ -1259,10 +1357,8 @@ claims.show(
 #
 # <details><summary>Answers</summary>
 #
-# 1. (a) has collapsed: train with $\beta = 0$ for a moment, read the reductions, then look at
-#    the rate. (b) has bought its count: 20 latents pay together only 3.5 nats, and the
-#    distortion is nearly that of (a); look at the learning rate and take the free bits out.
-#    (c) is healthy.
+# 1. Rate, distortion and unweighted $-$ELBO of both on test images, over several seeds, and whether
+#    free bits were used. A count can be bought, and $-$ELBO cannot.
 # 2. $(141 - 113) / (14.5 - 5.4) = 3.1$: a beta below 3.1 made the one with the long message, one above
 #    3.1 the other (here 1 and 4).
 # 3. Four times the $\beta$: only $\beta\sigma_x^2$ counts.
@@ -1314,7 +1410,7 @@ print(
 # be compared. Ours is that of Locatello et al. (2019): the posterior *means* of all pictures,
 # each latent cut into 20 equal bins, `mutual_info_score` of scikit-learn on the counts.
 #
-# ### Exercise 05.4 · The mutual information gap
+# ### Exercise 05.5 · The mutual information gap
 #
 # *core, medium, 12 minutes*
 #
@@ -1453,6 +1549,15 @@ assert same, f"expected the gaps of mutual_information_gap, got {ours}"
 #
 # All sprites are used for training and for scoring: there are no other combinations, and
 # the question is about the code, not about new pictures.
+#
+# **Predict.** Take the model in the middle of five seeds at the middle $\beta$, and the rotated code
+# in the middle of all rotations of the same width. Which of the two has the larger gap?
+
+# %%
+predict.guess("larger gap", None, choices=("model", "rotated code"))
+
+# %% [markdown]
+# Three betas with five seeds each:
 
 # %%
 SPRITE_BETAS = (1.0, 4.0, 8.0)
@@ -1541,6 +1646,18 @@ ax.set_xticks(range(len(columns)), columns)
 ax.set(ylim=(0, None), ylabel="mutual information gap", xlim=(-0.5, len(columns) - 0.5))
 ax.set_title("Dots: rotations, seeds; bars: medians; a perfect code has 1")
 plt.show()
+
+# %% [markdown]
+# The bars are what you compared:
+
+# %%
+predict.truth(
+    "larger gap",
+    "model"
+    if median(scores[SPRITE_BETAS[len(SPRITE_BETAS) // 2], s] for s in SPRITE_SEEDS)
+    > median(turned[wide])
+    else "rotated code",
+)
 
 # %% [markdown]
 # Do the betas differ, or do the seeds? An exact **rank test** answers without any formula.
@@ -1775,6 +1892,54 @@ claims.show(
 # Reductions hide in the same column. A program that takes the mean over pixels and the mean
 # over latents *is* a program with $\beta = D/Z$. **Report $\beta$ with sums, and $\beta Z / D$
 # beside it.** Then others can find your place on the curve.
+#
+# ### Translate a loss line
+#
+# A program for the $28 \times 28$ digits with $Z = 10$ takes the mean over pixels, the mean over
+# latents, and the weight 1. In three steps:
+#
+# 1. Write each mean as a sum: $\tfrac{1}{784}\mathcal D + 1 \cdot \tfrac{1}{10}\mathcal R$.
+# 2. Multiply the whole line by 784, so that $\mathcal D$ stands alone. A common factor moves no
+#    optimum: $\mathcal D + \tfrac{784}{10}\mathcal R$.
+# 3. What stands before $\mathcal R$ is the $\beta$ with sums: 78.4.
+#
+# ### Exercise 05.6 · Translate a beta
+#
+# *core, medium, 6 minutes*
+#
+# A program minimises "reconstruction + weight · KL". Which $\beta$ is this in our convention,
+# with sums over pixels and over latents? `pixels` is the number of all numbers in a picture, colours
+# included. `pixel_mean` is True if the reconstruction is a mean over them and False if it is
+# a sum, `latent_mean` says the same of the KL and the latents.
+
+
+# %% tags=["exercise"]
+def beta_with_sums(weight, pixels, latents, pixel_mean, latent_mean):
+    """Three numbers, two times True or False -> the beta of D + beta * R with sums."""
+    ### BEGIN SOLUTION
+    before_d = 1 / pixels if pixel_mean else 1
+    before_r = weight / latents if latent_mean else weight
+    return before_r / before_d
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+check.beta_with_sums(beta_with_sums)
+
+# %% [markdown]
+# <details><summary>Hint 1: two factors</summary>
+#
+# Which number stands before the sum over pixels, and which before the sum over latents?
+# </details>
+# <details><summary>Hint 2: the quotient</summary>
+#
+# Divide the loss by the number before $\mathcal D$. The one before $\mathcal R$ is divided, too.
+# </details>
+# <details><summary>Hint 3: which way?</summary>
+#
+# A mean over pixels makes the reconstruction small, so the KL weighs more. A mean over
+# latents makes the KL small. Both can happen at once, or neither.
+# </details>
 
 # %% [markdown]
 # ## Break it
@@ -1844,9 +2009,8 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 #    would you rather use to search for similar images, and what does the other model rely on?
 # 2. A paper reports a gap of 0.3 for $\beta = 4$ and 0.2 for $\beta = 1$, one seed each. What
 #    do you ask for?
-# 3. A program trains on $64 \times 64$ pictures with three colours and $Z = 32$. It takes the mean over pixels, sums
-#    over latents and multiplies the KL by 0.001. Which $\beta$ is this with sums, and which
-#    $\beta Z / D$?
+# 3. A paper on grey pictures of $64 \times 64$ pixels reports $Z = 10$ and
+#    $\beta_{\text{norm}} = 0.01$. Which $\beta$ do you set in a program that sums over both?
 #
 # <details><summary>Answers</summary>
 #
@@ -1855,14 +2019,11 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 #    by itself.
 # 2. Several seeds and a test of the difference, the estimator, the number of active latents,
 #    what the whole code tells, and the scores of rotated codes of the same width for scale.
-# 3. $D = 64 \cdot 64 \cdot 3 = 12288$. A mean over pixels is the sum divided by $D$, so the program
-#    minimises (sum over pixels)$/D + 0.001\,\mathrm{KL}$. Multiplied by $D$, which moves no
-#    optimum, this is the sum over pixels plus $0.001\, D\,\mathrm{KL}$: $\beta = 12.288$. Beside it
-#    $\beta Z / D = 0.001\, Z = 0.032$.
+# 3. $\beta = \beta_{\text{norm}}\, D / Z = 0.01 \cdot 4096 / 10 = 4.096$.
 # </details>
 
 # %% [markdown]
-# ## Exercise 05.5 · Another price (open)
+# ## Exercise 05.7 · Another price (open)
 #
 # *extension, hard, 60 minutes*
 #
@@ -1891,6 +2052,9 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 # Compare at equal rate, not at equal weight: the same weight on another term is another
 # price.
 # </details>
+
+# %%
+predict.review()
 
 # %% [markdown]
 # ## Summary

@@ -4,45 +4,36 @@ import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from sklearn.metrics import mutual_info_score
-from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from vae_helpers.checks import lesson05 as check
 
 
-def loss_sums(x, logits, mu, logvar, beta):
-    rec = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
-    kl = -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
-    return (rec + beta * kl) / len(x)
+def between(p, q):
+    return (p[1] - q[1]) / (q[0] - p[0])
 
 
-def loss_distributions(x, logits, mu, logvar, beta):
-    q = Normal(mu, torch.exp(0.5 * logvar))
-    kl = kl_divergence(q, Normal(torch.zeros_like(mu), torch.ones_like(mu))).sum(1)
-    likelihood = Bernoulli(logits=logits, validate_args=False).log_prob(x)
-    return torch.mean(kl * beta - likelihood.sum((1, 2, 3)))
+def between_minus(p, q):
+    across, up = (b - a for a, b in zip(p, q, strict=True))
+    return -up / across
 
 
-def loss_softplus(x, logits, mu, logvar, beta):
-    nats = F.softplus(logits) - x.detach() * logits
-    kl = (mu.square() + logvar.exp() - logvar).sum(-1) - mu.size(-1)
-    return nats.view(len(x), -1).sum(-1).mean() + beta / 2 * kl.mean()
-
-
-def loss_with_probabilities(x, logits, mu, logvar, beta):
-    p = logits.sigmoid().clamp(1e-7, 1 - 1e-7)
-    nats = -(x * p.log() + (1 - x) * (1 - p).log()).sum((1, 2, 3))
-    return (
-        nats.mean()
-        + beta * loss_sums(x, logits, mu, logvar, 1.0) * 0
-        + beta * (0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1).mean())
+def between_tensors(p, q):
+    step = torch.stack(
+        [torch.as_tensor(b) - torch.as_tensor(a) for a, b in zip(p, q, strict=True)]
     )
+    return -(step[1] / step[0])
 
 
-def loss_item(x, logits, mu, logvar, beta):
-    rec = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
-    return rec + beta * (loss_sums(x, logits, mu, logvar, 1.0) - rec).item()
+def between_one_by_one(p, q):
+    """Numbers only: a comparison decides about the order."""
+    if p[0] > q[0]:
+        p, q = q, p
+    return (p[1] - q[1]) / (q[0] - p[0])
+
+
+def between_spread(p, q):
+    return (max(p[1], q[1]) - min(p[1], q[1])) / (max(p[0], q[0]) - min(p[0], q[0]))
 
 
 def active_hand(mu, logvar, threshold):
@@ -129,38 +120,78 @@ def gap_smaller(bins, factors):
     return gaps
 
 
+def gap_of_latent(bins, factors):
+    best = table(bins, factors).argmax(0)
+    return gap_numpy(bins, factors) * entropy(factors) / entropy(bins)[best]
+
+
+def gap_unsorted(bins, factors):
+    scores = table(bins, factors)
+    return (scores[-1] - scores[-2]) / entropy(factors)
+
+
+def gap_unequal(bins, factors):
+    gaps = []
+    for s, h in zip(table(bins, factors).T, entropy(factors), strict=True):
+        gaps.append((s.max() - s[s != s.max()].max()) / h)
+    return gaps
+
+
+SICK = {1: "free bits", 2: "healthy", 3: "collapsed", 4: "no price"}
+
+
+def translated(weight, pixels, latents, pixel_mean, latent_mean):
+    return weight * (pixels if pixel_mean else 1) / (latents if latent_mean else 1)
+
+
+def translated_steps(weight, pixels, latents, pixel_mean, latent_mean):
+    beta = weight
+    if latent_mean:
+        beta = beta / latents
+    if pixel_mean:
+        beta = beta * pixels
+    return beta
+
+
+def translated_powers(weight, pixels, latents, pixel_mean, latent_mean):
+    return weight * pixels**pixel_mean * latents ** (-int(latent_mean))
+
+
+def translated_first(weight, pixels, latents, pixel_mean, latent_mean):
+    if pixel_mean:
+        return weight * pixels
+    if latent_mean:
+        return weight / latents
+    return weight
+
+
+def translated_norm(weight, pixels, latents, *means):
+    return translated(weight, pixels, latents, *means) * latents / pixels
+
+
 def with_(function, change):
     return lambda *arguments: change(function(*arguments))
 
 
 EXERCISES = {
     "05.1": {
-        "check": check.beta_loss,
-        "right": [(loss_sums,), (loss_distributions,), (loss_softplus,)],
+        "check": check.beta_between,
+        "right": [(between,), (between_minus,), (between_tensors,)],
         "wrong": [
-            ((lambda x, o, m, v, b: loss_sums(x, o, m, v, 1),), "never used"),
-            (
-                (
-                    lambda x, o, m, v, b: (
-                        b * loss_sums(x, o, m, v, 1 / b) if b else 0 * m
-                    ),
-                ),
-                "on the reconstruction term",
-            ),
-            ((lambda x, o, m, v, b: loss_sums(x, o, m, v, -b),), "subtracted"),
-            (
-                (lambda x, o, m, v, b: loss_sums(x, o, m, v, b or 1.0),),
-                "like any other",
-            ),
-            ((lambda x, o, m, v, b: loss_sums(x, o, m, 2 * v, b),), "log sigma^2"),
-            (
-                (lambda x, o, m, v, b: loss_sums(x, o, m, v.clamp(-10, 10), b),),
-                "clamped",
-            ),
-            ((lambda *a: (loss_sums(*a), 0.0),), "not its parts"),
-            ((lambda x, *a: loss_sums(x, *a) / 784,), "none of the usual"),
-            ((loss_with_probabilities,), "sure logits"),
-            ((loss_item,), "beta has no effect"),
+            ((lambda p, q: -between(p, q),), "minus the slope"),
+            ((lambda p, q: 1 / between(p, q),), "upside down: nats"),
+            ((lambda p, q: -1 / between(p, q),), "its sign too"),
+            ((lambda p, q: abs(between(p, q)),), "sign is lost"),
+            ((between_spread,), "sign is lost"),
+            ((lambda p, q: (q[1] - p[1]) // (p[0] - q[0]),), "whole number"),
+            ((lambda p, q: sum(p) - sum(q),), "two -ELBOs"),
+            ((lambda p, q: p[1] / p[0],), "single point"),
+            ((lambda p, q: max(0.0, float(between(p, q))),), "became 0"),
+            ((between_one_by_one,), "five models at once"),
+            ((lambda p, q: between((p[1], p[0]), (q[1], q[0])),), "upside down: nats"),
+            ((lambda p, q: (p[1] - q[1]) / abs(p[0] - q[0]),), "changes the sign"),
+            ((lambda p, q: p[1] - q[1] / q[0] - p[0],), "Brackets"),
+            ((lambda p, q: [between(p, q)],), "a number is needed"),
         ],
     },
     "05.2": {
@@ -168,6 +199,8 @@ EXERCISES = {
         "right": [(active_hand,), (active_numpy,), (active_loop,)],
         "wrong": [
             ((lambda m, v, t: m.var(1) > t,), "over the latents"),
+            ((lambda m, v, t: m.var(0),), "These are the variances"),
+            ((lambda m, v, t: [c.var() > t for c in m.T],), "a list of tensors"),
             ((lambda m, v, t: (m.var(0) > t).int(),), "torch.bool"),
             ((lambda m, v, t: (m.var(0) > t).float(),), "torch.bool"),
             ((lambda m, v, t: m.var(0) > max(t, 0.01),), "threshold of 0.001"),
@@ -188,6 +221,9 @@ EXERCISES = {
         ],
         "wrong": [
             ((weight_linspace,), "one step early"),
+            ((lambda s, e, w, b: b * min(1, s / (e / w)),), "quotient"),
+            ((lambda s, e, w, b: b * min(1, s / (w / e)),), "*and* by"),
+            ((lambda s, e, w, b: 1 if s >= e * w else b * s / e / w,), "weight is 1"),
             ((lambda s, e, w, b: (b or 1.0) * min(1, s / (e * w)),), "beta = 0"),
             ((lambda s, e, w, b: b / (1 + math.exp(5 - 10 * s / (e * w))),), "usual"),
             ((lambda s, e, w, b: min(b, b * (s // e) / w),), "stands still"),
@@ -203,6 +239,26 @@ EXERCISES = {
         ],
     },
     "05.4": {
+        "check": check.diagnose,
+        "right": [
+            (lambda: dict(SICK),),
+            (lambda: {str(k): v.upper() for k, v in SICK.items()},),
+        ],
+        "wrong": [
+            ((lambda: SICK | {1: "healthy"},), "distortion plus rate is 190"),
+            ((lambda: SICK | {1: "lost latents"},), "pay nothing"),
+            ((lambda: SICK | {2: "no price"},), "no reason to save"),
+            ((lambda: SICK | {3: "free bits"},), "0 latents pay. With"),
+            ((lambda: SICK | {4: "healthy"},), "worse than the 200"),
+            ((lambda: SICK | {2: "no price", 4: "healthy"},), "Patient 2"),
+            ((lambda: {v: k for k, v in SICK.items()},), "other way round"),
+            ((lambda: list(SICK.values()),), "a dictionary"),
+            ((lambda: {1: "free bits", 2: "healthy"},), "four keys"),
+            ((lambda: SICK | {3: "posterior collapse"},), "names are those"),
+            ((lambda: None,), "return"),
+        ],
+    },
+    "05.5": {
         "check": check.information_gap,
         "right": [(gap_loop,), (gap_counts,), (gap_numpy,)],
         "wrong": [
@@ -215,7 +271,38 @@ EXERCISES = {
             ),
             ((with_(gap_numpy, np.mean),), "one gap for each"),
             ((gap_histogram,), "20 bins"),
+            ((lambda b, f: gap_numpy(f, b),), "over the latents"),
+            ((gap_of_latent,), "the best latent"),
+            ((gap_unsorted,), "the last two latents"),
+            ((gap_unequal,), "equally good latents"),
             ((gap_smaller,), "equally good latents"),
+        ],
+    },
+    "05.6": {
+        "check": check.beta_with_sums,
+        "right": [(translated,), (translated_steps,), (translated_powers,)],
+        "wrong": [
+            ((lambda w, d, z, dm, zm: w,), "whatever the means"),
+            ((lambda w, d, z, dm, zm: w * d / z,), "two means. Look"),
+            ((lambda w, d, z, dm, zm: translated(w, d, z, not dm, not zm),), "swapped"),
+            (
+                (lambda w, d, z, dm, zm: translated(w, 1 / d, z, dm, zm),),
+                "over pixels is",
+            ),
+            (
+                (lambda w, d, z, dm, zm: translated(w, d, 1 / z, dm, zm),),
+                "over latents is",
+            ),
+            (
+                (lambda w, d, z, dm, zm: translated(w, z, d, dm, zm),),
+                "Pixels and latents",
+            ),
+            ((translated_first,), "that over pixels counts"),
+            ((translated_norm,), "beta Z / D"),
+            ((lambda w, *a: translated(w or 1, *a),), "weight 0"),
+            ((lambda w, *a: translated(1, *a),), "itself is missing"),
+            ((lambda w, d, z, dm, zm: (dm * d + zm / z) * w,), "none of the usual"),
+            ((lambda *a: translated(*a) // 1,), "whole number"),
         ],
     },
 }

@@ -1,177 +1,137 @@
 """Checks of lesson 05."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from vae_helpers.checks.core import Part, Wrong, call, declare
-from vae_helpers.checks.usual import cut, kl_each, kl_formulas, then
+from vae_helpers.checks.core import (
+    Part,
+    Symptom,
+    Symptoms,
+    Wrong,
+    call,
+    declare,
+    parts,
+)
+from vae_helpers.checks.usual import kl_each, then
 
 # 05.1
 
 
-def _per_image(x, logits):
-    nats = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-    return nats.flatten(1).sum(1)
+def _beta_between(p, q):
+    return (p[1] - q[1]) / (q[0] - p[0])
 
 
-def _beta_loss(x, logits, mu, logvar, beta):
-    return (_per_image(x, logits) + beta * kl_each(mu, logvar).sum(1)).mean()
+def _with(combine):
+    """A mistake made with the two differences, across and up, p minus q."""
+    return lambda p, q: combine(p[0] - q[0], p[1] - q[1])
 
 
-def _of(combine):
-    """A mistake in how the two right terms r, k and beta b are put together."""
-    return lambda x, logits, mu, logvar, beta: combine(
-        _per_image(x, logits).mean(), kl_each(mu, logvar).sum(1).mean(), beta
-    )
+def _curve(models):
+    """Two points for each of many models: falling, with rates that differ."""
+    rate, gap, price = (0.5 + torch.rand(models) * 10 for _ in range(3))
+    return (rate, 100 + price * gap), (rate + gap, 100 + torch.rand(models))
 
 
-def _wrong_kl(formula):
-    return lambda x, o, m, v, b: _per_image(x, o).mean() + b * formula(m, v)
-
-
-def _need_one_number(answer) -> None:
-    result = call(answer, _batch(2, 3, 0.5))
-    if isinstance(result, tuple | list | dict):
-        raise Wrong("Return one number, the loss, not its parts.")
-
-
-def _batch(size, latents, beta, channels=2, spread=1.0):
-    shape = (size, channels, 3, 4)
-    codes = spread * torch.randn(size, latents), spread * torch.randn(size, latents)
-    return torch.rand(shape), 2 * torch.randn(shape), *codes, beta
-
-
-def _codes_of(logvar, mu=0.0):
-    x, logits, _, _, beta = _batch(2, 2, 2.0, 1)
-    return x, logits, torch.full((2, 2), mu), torch.full((2, 2), logvar), beta
-
-
-beta_loss = declare(
-    "05.1 beta_loss",
-    "random batches with many values of beta, sure logits, wide codes: values and gradients.",
+beta_between = declare(
+    "05.1 beta_between",
+    "falling and rising pairs of points in both orders, whole numbers, tensors of models.",
     Part(
-        right=_beta_loss,
+        right=_beta_between,
         cases=lambda: [
-            (
-                torch.tensor([[[[1.0]]], [[[0.0]]]]),
-                torch.tensor([[[[2.0]]], [[[1.0]]]]),
-                torch.tensor([[1.0, 0.0], [0.5, 0.0]]),
-                torch.tensor([[0.0, -1.0], [0.0, 1.0]]),
-                4.0,
-            ),
-            *[
-                _batch(2 + i % 5, 2 + i % 6, (0.25, 1.0, 4.0, 30.0)[i % 4], 1 + i % 3)
-                for i in range(9)
-            ],
+            ((2.0, 6.0), (4.0, 1.0)),
+            ((4.0, 1.0), (2.0, 6.0)),
+            ((3, 9), (1, 14)),
+            ((5.0, 140.0), (15.0, 113.0)),
+            ((26.0, 105.0), (14.5, 113.0)),
+            ((0.0, 199.5), (0.5, 186.0)),
+            ((1.0, 8.0), (3.0, 9.0)),
+            ((7.0, 20.0), (4.0, 11.0)),
         ],
         edges=lambda: {
-            "beta = 0 (then the loss is the reconstruction alone)": _batch(3, 2, 0.0),
-            "beta = 1": _batch(3, 2, 1),
-            "one image in the batch": _batch(1, 3, 2.0),
-            "one latent": _batch(3, 1, 2.0),
-            "a single image with a single latent and channel": _batch(1, 1, 2.0, 1),
-            "wide codes, logvar = 12 (is something clamped?)": _codes_of(12.0),
-            "narrow codes, logvar = -25 (is something clamped?)": _codes_of(-25.0),
-            "codes far from 0, mu = 40": _codes_of(0.0, 40.0),
-            "a batch of 128 images": _batch(128, 2, 2.0, 1),
-            "sure logits, 30 and -30, for the wrong pixels (log of a probability that "
-            "was rounded to 0 or 1, or clamped?)": (
-                torch.tensor([1.0, 0.0]).expand(2, 1, 1, 2).clone(),
-                torch.tensor([-30.0, 30.0]).expand(2, 1, 1, 2).clone(),
-                torch.zeros(2, 2),
-                torch.zeros(2, 2),
-                2.0,
+            "equal distortions (the extra nats save nothing: 0)": (
+                (2.0, 5.0),
+                (4.0, 5.0),
             ),
-            "surer logits, 300 and -300, for the wrong pixels (is something clamped?)": (
-                torch.tensor([1.0, 0.0]).expand(2, 1, 1, 2).clone(),
-                torch.tensor([-300.0, 300.0]).expand(2, 1, 1, 2).clone(),
-                torch.zeros(2, 2),
-                torch.zeros(2, 2),
-                2.0,
+            "an empty code, rate 0 and distortion 200": ((10.0, 120.0), (0.0, 200.0)),
+            "rates that lie close together": ((1.0, 5.0), (1.001, 4.9)),
+            "a negative distortion, as densities can have it": (
+                (40.0, -300.0),
+                (30.0, -100.0),
             ),
-            "black and white pixels with sure logits of 20": (
-                torch.tensor([1.0, 0.0]).expand(2, 1, 1, 2).clone(),
-                torch.tensor([20.0, -20.0]).expand(2, 1, 1, 2).clone(),
-                torch.zeros(2, 2),
-                torch.zeros(2, 2),
-                2.0,
+            "tensors, with five models at once": _curve(5),
+            "tensors of shape (2, 3)": tuple(
+                tuple(each[:6].view(2, 3) for each in point) for point in _curve(6)
             ),
         },
-        gradients=("logits", "mu", "logvar"),
-        before=[_need_one_number],
+        strides=False,
         # fmt: off
         wrong={
-            "beta is never used: this is the loss of lesson 04 for every beta.": _of(
-                lambda r, k, b: r + k
+            "This is the slope. Along the curve it is negative; beta is minus the slope.": _with(
+                lambda x, y: y / x
             ),
-            "beta stands on the reconstruction term. It weighs the KL.": _of(
-                lambda r, k, b: b * r + k
+            "The slope is upside down: nats of rate for one of distortion. Divide the "
+            "difference of the distortions by that of the rates.": _with(
+                lambda x, y: -x / y
             ),
-            "beta multiplies both terms. A common factor changes no optimum: put it on the "
-            "KL alone.": _of(lambda r, k, b: b * (r + k)),
-            "The KL is divided by beta. Multiply: a large beta makes the code expensive.": _of(
-                lambda r, k, b: r + k / b
+            "The slope is upside down, and its sign too: distortions above, rates below the "
+            "line of the fraction, and a minus before it.": _with(lambda x, y: x / y),
+            "The sign is lost (`abs`, or the larger minus the smaller). Where one point is "
+            "worse in both numbers the result is below 0.": _with(
+                lambda x, y: abs(y / x)
             ),
-            "The KL is subtracted. In a loss it is a price: add it.": _of(
-                lambda r, k, b: r - b * k
+            "A result below 0 became 0. Leave it: it shows a training that went wrong.": _with(
+                lambda x, y: max(-y / x, 0)
             ),
-            "The sign of the whole loss is flipped: it must be minimised.": _of(
-                lambda r, k, b: -r - b * k
+            "The result is a whole number: `//` or a rounding throws the rest away.": _with(
+                lambda x, y: -y // x
             ),
-            "The reconstruction is subtracted. It is a price already: minus log p, which "
-            "is never below 0.": _of(lambda r, k, b: b * k - r),
-            "The KL is missing: this is an autoencoder with noise, beta = 0.": _of(
-                lambda r, k, b: r
+            "The result is a whole number: leave out the rounding.": _with(
+                lambda x, y: round(float(-y / x))
             ),
-            "The reconstruction is missing: return both terms together.": _of(
-                lambda r, k, b: b * k
+            "This is the difference of the distortions alone. Divide by that of the rates.": _with(
+                lambda x, y: y
             ),
-            "The weights are 1 - beta and beta. The reconstruction term keeps the weight 1.": _of(
-                lambda r, k, b: (1 - b) * r + b * k
+            "The two differences are multiplied; needed is a quotient.": _with(
+                lambda x, y: -x * y
             ),
-            "beta is squared.": _of(lambda r, k, b: r + b**2 * k),
-            'beta = 0 is taken for "no beta given" and replaced by 1: `beta or 1` does '
-            "that. 0 is a value like any other.": lambda x, o, m, v, b: _beta_loss(
-                x, o, m, v, b or 1.0
+            "This is the difference of the two -ELBOs, rate plus distortion. Needed is the "
+            "slope.": _with(lambda x, y: x + y),
+            "The -ELBOs are divided by the rates: above the line stands rate plus distortion. "
+            "Take the distortions alone.": _with(lambda x, y: -(x + y) / x),
+            "The order of the points changes the sign: one of the two differences has an "
+            "`abs` (or a maximum) and the other has not.": _with(
+                lambda x, y: y / abs(x)
             ),
-            "The KL is a mean over the latents: beta is divided by Z without being asked. "
-            "Sum over latents, mean over the batch.": _wrong_kl(
-                lambda m, v: kl_each(m, v).mean()
+            "The order of the points changes the sign: one of the two differences has an "
+            "`abs` and the other has not.": _with(lambda x, y: -abs(y) / x),
+            "Brackets are missing: `a - b / c - d` divides only b by c.": lambda p, q: (
+                p[1] - q[1] / q[0] - p[0]
             ),
-            "The reconstruction is a mean over pixels: beta is multiplied by D without being "
-            "asked. Sum over pixels.": lambda x, o, m, v, b: (
-                _per_image(x, o).mean() / x[0].numel() + b * kl_each(m, v).sum(1).mean()
+            "This is the length of the line between the points, not its slope.": _with(
+                lambda x, y: (x * x + y * y) ** 0.5
             ),
-            "Both terms are means over their dimensions: what you call beta is beta * D / Z. "
-            "Sum over pixels and over latents.": lambda x, o, m, v, b: (
-                F.binary_cross_entropy_with_logits(o, x) + b * kl_each(m, v).mean()
+            "You divide by the sum of the rates; needed is their difference.": lambda p, q: (
+                (p[1] - q[1]) / (q[0] + p[0])
             ),
-            "There is one loss for each image. Take the mean over the batch.": lambda x, o, m, v, b: (
-                _per_image(x, o) + b * kl_each(m, v).sum(1)
+            "You add the distortions; needed is their difference.": lambda p, q: (
+                (p[1] + q[1]) / (q[0] - p[0])
             ),
-            "The loss is summed over the batch. Take the mean over the batch.": lambda *a: (
-                _beta_loss(*a) * len(a[0])
+            "You subtract the two numbers of one point. Subtract rate from rate and "
+            "distortion from distortion.": lambda p, q: (p[1] - p[0]) / (q[1] - q[0]),
+            "You divide distortion by rate in a single point. A slope needs both points.": lambda p, q: (
+                p[1] / p[0]
             ),
-            "The KL is summed over the batch, the reconstruction is averaged. Take the mean "
-            "over the batch of both.": _wrong_kl(lambda m, v: kl_each(m, v).sum()),
-            "Image and logits are swapped: the function takes the logits first, then x.": lambda x, o, m, v, b: (
-                _beta_loss(o, x, m, v, b)
+            "You divide distortion by rate in each point first. Take the differences between "
+            "the points first.": lambda p, q: q[1] / q[0] - p[1] / p[0],
+            "The points are taken as (distortion, rate) in one of the two. Both are (rate, "
+            "distortion).": lambda p, q: (p[1] - q[0]) / (q[1] - p[0]),
+            "This is the mean over the models. Return one number for each.": then(
+                _beta_between, lambda r: torch.as_tensor(r, dtype=torch.float32).mean()
             ),
-            "The sigmoid is applied twice: the function with logits has one inside.": lambda x, o, m, v, b: (
-                _beta_loss(x, o.sigmoid(), m, v, b)
-            ),
-            "The KL carries no gradient: `.item()`, `.detach()` or no_grad cuts it. The loss "
-            "looks right and beta has no effect on training.": lambda x, o, m, v, b: (
-                _beta_loss(x, o, m.detach(), v.detach(), b)
-            ),
-            "The loss carries no gradient: `.item()`, `.detach()` or no_grad cuts it.": cut(
-                _beta_loss
-            ),
-        }
-        | {s: _wrong_kl(f) for s, f in kl_formulas(lambda r: r.sum(1).mean()).items()},
+        },
         # fmt: on
     ),
 )
@@ -210,6 +170,13 @@ def _near(factor):
 
 def _need_one_for_each_latent(answer) -> None:
     result = call(answer, _codes(7, 3, 0.04))
+    if isinstance(result, list | tuple) and any(
+        isinstance(item, torch.Tensor) for item in result
+    ):
+        raise Wrong(
+            f"Your function returned a {type(result).__name__} of tensors. Return one "
+            "tensor: compare all variances at once, or use `torch.stack`."
+        )
     if isinstance(result, torch.Tensor) and result.shape == (3,):
         counts = not result.is_floating_point() and result.dtype != torch.bool
         if counts or (
@@ -274,6 +241,9 @@ active = declare(
             ),
             "These are the variances. Compare them with the threshold.": lambda mu, lv, t: (
                 mu.var(0, correction=0)
+            ),
+            "These are the variances, with N - 1. Compare them with the threshold.": lambda mu, lv, t: (
+                mu.var(0)
             ),
             "True and False are swapped: this marks the inactive latents.": then(
                 _active, torch.logical_not
@@ -385,6 +355,15 @@ kl_weight = declare(
             ),
             "Steps are divided by epochs: the warm-up is over after warmup_epochs steps. "
             "Turn the epochs into steps first.": lambda s, e, w, b: b * min(1.0, s / w),
+            "Epochs and steps are the wrong way round: the warm-up has epoch_steps *times* "
+            "warmup_epochs steps, not their quotient.": lambda s, e, w, b: (
+                b * min(1.0, s * w / e)
+            ),
+            "Epochs and steps are the wrong way round: divide the step by epoch_steps "
+            "*and* by warmup_epochs.": lambda s, e, w, b: b * min(1.0, s * e / w),
+            "After the warm-up the weight is 1. From then on it stays at beta.": lambda s, e, w, b: (
+                b * s / (e * w) if s < e * w else 1.0
+            ),
             "The warm-up lasts one epoch: warmup_epochs is not used.": lambda s, e, w, b: (
                 b * min(1.0, s / e)
             ),
@@ -429,6 +408,107 @@ kl_weight = declare(
 
 
 # 05.4
+
+STATES = ("healthy", "collapsed", "lost latents", "free bits", "no price")
+PATIENTS = {"1": "free bits", "2": "healthy", "3": "collapsed", "4": "no price"}
+AGAINST = {  # patient -> a state that is not his -> the number that speaks against it
+    "1": {
+        "healthy": "the distortion is 186, only 14 nats below the average image, and "
+        "distortion plus rate is 190",
+        "collapsed": "the rate is 4 nats, not 0, and 20 latents pay",
+        "lost latents": "20 latents pay. Latents that were switched off pay nothing",
+        "no price": "the rate is only 4 nats. A code that costs nothing takes far more",
+    },
+    "2": {
+        "collapsed": "the distortion is 116, far below the 200 of the average image, so "
+        "the decoder does use the 16 nats",
+        "lost latents": "20 of 20 latents move and pay. None is lost",
+        "free bits": "the rate is 16 nats, 0.8 for each latent, and the distortion fell to "
+        "116. More is told than the free 0.1 of each",
+        "no price": "the rate is 16 nats. A code without a price takes far more, as "
+        "there is no reason to save",
+    },
+    "3": {
+        "healthy": "the rate is 0, so the decoder learns nothing of the image",
+        "lost latents": "0 latents pay, and the distortion is that of the average image. "
+        "Not most of them are off, but all",
+        "free bits": "0 latents pay. With free bits all would take what is free, and pay",
+        "no price": "the rate is 0. Without a price the code would be long",
+    },
+    "4": {
+        "healthy": "the rate is 160 nats. Distortion plus rate is 268, worse than the 200 of "
+        "a code that says nothing",
+        "collapsed": "the rate is 160 nats and the distortion far below 200",
+        "lost latents": "20 of 20 latents move and pay. None is lost",
+        "free bits": "the rate is 160 nats, 8 for each latent. Free were 0.1 for each",
+    },
+}
+
+
+def _states(answer: Callable) -> dict[str, str]:
+    """What an answer says, in the form {"1": "healthy", ...}."""
+    given = call(answer, ())
+    if isinstance(given, dict):
+        return {
+            str(k).strip(): " ".join(str(v).lower().split()) for k, v in given.items()
+        }
+    if given is None:
+        parts(given)  # has words for it
+    raise Wrong(
+        f"Your function returned {type(given).__name__}; needed is a dictionary, "
+        '{1: "...", 2: "...", 3: "...", 4: "..."}.'
+    )
+
+
+def _but(change: dict) -> Callable:
+    return lambda: PATIENTS | change
+
+
+def _other_state(patient: str, state: str) -> Symptom:
+    return Symptom(
+        f"Patient {patient} is not `{state}`: {AGAINST[patient][state]}.",
+        lambda states: states[patient] == state,
+        _but({patient: state}),
+    )
+
+
+diagnose = declare(
+    "05.4 diagnose",
+    "all four patients. Distortion and rate tell what the counts cannot.",
+    Symptoms(
+        right=lambda: dict(PATIENTS),
+        measure=_states,
+        fine=lambda states: states == PATIENTS,
+        table=[
+            Symptom(
+                "The keys are the numbers of the patients, the values the names of their "
+                'states: {1: "...", ...}. You have it the other way round.',
+                lambda states: set(states.values()) == set(PATIENTS),
+                lambda: {state: patient for patient, state in PATIENTS.items()},
+            ),
+            Symptom(
+                "The dictionary needs the four keys 1, 2, 3 and 4, one for each patient.",
+                lambda states: set(states) != set(PATIENTS),
+                lambda: {1: "free bits"},
+            ),
+            Symptom(
+                "The names are those of the table of states: "
+                + ", ".join(STATES)
+                + ".",
+                lambda states: not set(states.values()) <= set(STATES),
+                _but({"1": "ill"}),
+            ),
+            *[
+                _other_state(patient, state)
+                for patient, others in AGAINST.items()
+                for state in others
+            ],
+        ],
+    ),
+)
+
+
+# 05.5
 
 
 def _nats(a, b):
@@ -501,7 +581,7 @@ def _tie():
 
 
 information_gap = declare(
-    "05.4 information_gap",
+    "05.5 information_gap",
     "random codes, with as many latents as factors and with more, 20 bins, equal latents.",
     Part(
         right=_information_gap,
@@ -529,6 +609,20 @@ information_gap = declare(
             "compare the two best latents.": _from(
                 lambda t, h: (_top(t, 1)[0] - _top(t, 1)[1]) / h
             ),
+            "The loop runs over the latents: you compare the two best factors of each latent. "
+            "Go through the factors.": lambda b, f: (
+                (_top(_table(b, f), 1)[0] - _top(_table(b, f), 1)[1]) / _entropies(b)
+            ),
+            "You divide by the entropy of the best latent; needed is that of the factor.": lambda b, f: (
+                (_top(_table(b, f))[0] - _top(_table(b, f))[1])
+                / _entropies(b)[_table(b, f).argmax(0)]
+            ),
+            "The mutual informations are not sorted: these are the last two latents, not the "
+            "two best.": _from(lambda t, h: (t[-1] - t[-2]) / h),
+            "The mutual informations are not sorted: these are the first two latents, not the "
+            "two best.": _from(lambda t, h: (t[0] - t[1]) / h),
+            "The smallest two are compared. `sorted` begins with the smallest: take the last "
+            "two.": _from(lambda t, h: (t.sort(0).values[1] - t.sort(0).values[0]) / h),
             "This is the largest mutual information alone. It is high for rotated codes too: "
             "subtract the second largest.": _from(lambda t, h: _top(t)[0] / h),
             "The gap is in nats: divide it by the entropy of the factor.": _from(
@@ -568,6 +662,103 @@ information_gap = declare(
             ),
             "Latents that are as good as the best one are left out, not only the best one "
             "itself: with two equally good latents the gap is 0.": _from(_without_ties),
+        },
+        # fmt: on
+    ),
+)
+
+
+# 05.6
+
+
+def _beta_with_sums(weight, pixels, latents, pixel_mean, latent_mean):
+    return weight * (pixels if pixel_mean else 1) / (latents if latent_mean else 1)
+
+
+MEANS = [(True, True), (True, False), (False, True), (False, False)]
+
+beta_with_sums = declare(
+    "05.6 beta_with_sums",
+    "all four pairs of sum and mean, small and large pictures, weights from 0 to 250.",
+    Part(
+        right=_beta_with_sums,
+        cases=lambda: [
+            *[(0.5, 12, 3, *means) for means in MEANS],
+            *[(3, 50, 4, *means) for means in MEANS],
+            *[(0.02, 784, 20, *means) for means in MEANS],
+            (0.001, 64 * 64 * 3, 32, True, False),
+            (0.001, 64 * 64 * 3, 32, True, True),
+            (250.0, 1024, 6, False, True),
+        ],
+        edges=lambda: {
+            "weight 0": (0.0, 784, 10, True, False),
+            "a single latent": (2.0, 784, 1, True, True),
+            "a picture of one pixel": (2.0, 1, 5, True, True),
+            "a weight of a millionth": (1e-6, 784, 10, False, True),
+            "more latents than pixels": (1.0, 4, 16, True, True),
+        },
+        strides=False,
+        # fmt: off
+        wrong={
+            "This is the weight as it stands in the program, whatever the means. Each mean "
+            "is a factor on it.": lambda w, d, z, dm, zm: w,
+            "The mean over pixels is the wrong way round: it makes the reconstruction small, so "
+            "the KL weighs more. Multiply by pixels.": lambda w, d, z, dm, zm: (
+                w / (d if dm else 1) / (z if zm else 1)
+            ),
+            "The mean over latents is the wrong way round: it makes the KL small. Divide by "
+            "latents.": lambda w, d, z, dm, zm: w * (d if dm else 1) * (z if zm else 1),
+            "Both means are the wrong way round: that over pixels multiplies, that over latents "
+            "divides.": lambda w, d, z, dm, zm: w / (d if dm else 1) * (z if zm else 1),
+            "True and False are swapped: a factor enters where there is a mean, none where "
+            "there is a sum.": lambda w, d, z, dm, zm: (
+                w * (1 if dm else d) / (1 if zm else z)
+            ),
+            "`pixel_mean` is not used: a mean over pixels multiplies the weight by pixels.": lambda w, d, z, dm, zm: (
+                w / (z if zm else 1)
+            ),
+            "`latent_mean` is not used: a mean over latents divides the weight by latents.": lambda w, d, z, dm, zm: (
+                w * (d if dm else 1)
+            ),
+            "You treat every program as one with two means. Look at `pixel_mean` and "
+            "`latent_mean`.": lambda w, d, z, dm, zm: w * d / z,
+            "You multiply by pixels in every case. With a sum over pixels there is no factor.": lambda w, d, z, dm, zm: (
+                w * d / (z if zm else 1)
+            ),
+            "You divide by latents in every case. With a sum over latents there is no "
+            "factor.": lambda w, d, z, dm, zm: w * (d if dm else 1) / z,
+            "With two means only that over pixels counts (`if ... elif`, or a `return` too "
+            "early). Both factors apply.": lambda w, d, z, dm, zm: (
+                w * d if dm else w / z if zm else w
+            ),
+            "With two means only that over latents counts (`if ... elif`, or a `return` too "
+            "early). Both factors apply.": lambda w, d, z, dm, zm: (
+                w / z if zm else w * d if dm else w
+            ),
+            "A factor enters only where both are means. Each mean counts by itself.": lambda w, d, z, dm, zm: (
+                w * d / z if dm and zm else w
+            ),
+            "The two means are mixed up: `pixel_mean` belongs to pixels, `latent_mean` to "
+            "latents.": lambda w, d, z, dm, zm: w * (d if zm else 1) / (z if dm else 1),
+            "Pixels and latents are mixed up: a mean over pixels is a sum divided by pixels.": lambda w, d, z, dm, zm: (
+                w * (z if dm else 1) / (d if zm else 1)
+            ),
+            "This is beta Z / D, the weight between two means. Asked is the one between two "
+            "sums.": lambda w, d, z, dm, zm: _beta_with_sums(w, d, z, dm, zm) * z / d,
+            "The factor is divided by the weight. Multiply the weight by it.": lambda w, d, z, dm, zm: (
+                _beta_with_sums(1 / w if w else 0, d, z, dm, zm)
+            ),
+            "The weight itself is missing: multiply the factor by it.": lambda w, d, z, dm, zm: (
+                _beta_with_sums(1, d, z, dm, zm)
+            ),
+            "This is 1 / beta: what stands before the reconstruction once the KL stands alone.": lambda w, d, z, dm, zm: (
+                1 / _beta_with_sums(w, d, z, dm, zm)
+            ),
+            "The result is a whole number: `//` or a rounding throws the rest away.": lambda w, d, z, dm, zm: (
+                _beta_with_sums(w, d, z, dm, zm) // 1
+            ),
+            "weight 0 is taken for no weight: `weight or 1` does that. 0 is a value like any "
+            "other.": lambda w, d, z, dm, zm: _beta_with_sums(w or 1, d, z, dm, zm),
         },
         # fmt: on
     ),
