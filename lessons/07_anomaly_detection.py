@@ -1809,7 +1809,10 @@ claims.review(
     ("04", "distance of AE draws, 50 Gaussians"),
     ("04", "With 50 Gaussians the autoencoder is at least as near as the VAE."),
     ("05", "Each secant lies between its two betas."),
-    ("05", "No model has a mean gap above 0.3, where a perfect code has 1."),
+    (
+        "05",
+        "None of these models has a mean gap above 0.3, where a perfect code has 1.",
+    ),
     ("06", "denoising VAE, sigma 0.5: PSNR in dB"),
     ("06", "best linear filter, sigma 0.5: PSNR in dB"),
     ("06", "denoising autoencoder, sigma 0.5: PSNR in dB"),
