@@ -655,7 +655,7 @@ tuned = {
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
-# | $m, C$ | mean and covariance of the training images (in lesson 02 $m$ was a location) | $(D)$, $(D, D)$ | `mean`, `covariance` |
+# | $m, C$ | mean and covariance of the training images (in lesson 01 $m$ alone, the mean image) | $(D)$, $(D, D)$ | `mean`, `covariance` |
 # | $a, b$ | what the noise does on average: $\mathbb E[y \mid x] = a x + b$ (in lesson 03 $a$ was a factor in the loss, in lesson 02 $b$ a baseline) | numbers | `slope`, `offset` |
 # | $v$ | variance of $y$ around $a x + b$, averaged over images (in lesson 05 $v_k$ was a factor) | $(D)$ | `variance` |
 # | $W$ | the matrix of the filter | $(D, D)$ | `weights` |

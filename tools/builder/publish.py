@@ -20,14 +20,16 @@ COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 BINDER_BADGE = "https://mybinder.org/badge_logo.svg"
 
 
-def smaller(png: str) -> str:
-    """Base64 PNG -> the same picture with a palette of few colours, if that is smaller."""
+def smaller(png: str, colours: int) -> str:
+    """Base64 PNG -> the same picture with a palette of few colours, if that is smaller.
+
+    It is for viewers that show no HTML, such as GitHub's.
+    """
     buffer = io.BytesIO()
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
-    if picture.mode == "P":
+    if picture.mode == "P" and len(picture.getcolors()) <= colours:
         return png  # done before: a second time would change it again
-    # This one is for viewers that show no HTML.
-    picture = picture.convert("RGB").quantize(COLOURS - 8, dither=Image.Dither.NONE)
+    picture = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
     picture.save(buffer, format="png", optimize=True)
     return min(base64.b64encode(buffer.getvalue()).decode(), png, key=len)
 
@@ -35,17 +37,17 @@ def smaller(png: str) -> str:
 INLINE = re.compile(r"data:image/webp;base64,([^\"]+)")
 
 
-def lighter(page: str) -> str:
+def lighter(page: str, colours: int) -> str:
     """HTML with its figures packed closer: few colours without loss, or many with a little."""
 
     def pack(found: re.Match) -> str:
         data = base64.b64decode(found[1])
         with Image.open(io.BytesIO(data)) as picture:
-            done = data[12:16] == b"VP8 " or picture.convert("RGB").getcolors(COLOURS)
+            done = data[12:16] == b"VP8 " or picture.convert("RGB").getcolors(colours)
             if done or getattr(picture, "n_frames", 1) > 1:
                 return found[0]  # a second time would change it again
             whole = picture.convert("RGB")
-        few = whole.quantize(COLOURS, dither=Image.Dither.NONE).convert("RGB")
+        few = whole.quantize(colours, dither=Image.Dither.NONE).convert("RGB")
         files = [
             _webp(few, lossless=True, quality=100),
             _webp(whole, quality=75),
@@ -75,9 +77,18 @@ def clean(book: NotebookNode) -> None:
             cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
             for output in cell.outputs:
                 if "image/png" in output.get("data", {}):
-                    output.data["image/png"] = smaller(output.data["image/png"])
+                    output.data["image/png"] = smaller(
+                        output.data["image/png"], COLOURS - 8
+                    )
                 if "image/webp" in output.get("data", {}).get("text/html", ""):
-                    output.data["text/html"] = lighter(output.data["text/html"])
+                    output.data["text/html"] = lighter(
+                        output.data["text/html"], COLOURS
+                    )
+    pictures = [o.data for c in book.cells for o in c.get("outputs", []) if "data" in o]
+    for data in pictures if len(json.dumps(book)) > 0.95 * SIZE_LIMIT else []:
+        if "image/png" in data:  # a notebook full of noise, which packs badly
+            data["image/png"] = smaller(data["image/png"], COLOURS // 4)
+            data["text/html"] = lighter(data.get("text/html", ""), COLOURS // 2)
 
 
 def add_captions(book: NotebookNode) -> None:
@@ -129,10 +140,13 @@ def save_figures(book: NotebookNode) -> None:
     for cell in book.cells:
         for tag in cell.metadata.get("tags", []):
             if tag.startswith("figure:"):
-                pictures = [o.data["image/png"] for o in cell.outputs if "data" in o]
+                pages = [o.data["text/html"] for o in cell.outputs if "data" in o]
                 path = ROOT / "figures" / f"{tag.removeprefix('figure:')}.png"
                 path.parent.mkdir(exist_ok=True)
-                path.write_bytes(base64.b64decode(pictures[0]))
+                data = base64.b64decode(INLINE.search(pages[0])[1])
+                with Image.open(io.BytesIO(data)) as picture:
+                    few = picture.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+                few.save(path, optimize=True)
 
 
 def readme_table(table: dict) -> str:
