@@ -13,7 +13,7 @@ import base64
 import html
 from dataclasses import dataclass
 
-from vae_helpers.drawings import machine
+from vae_helpers.drawings import bounds, course, machine, prices, scores, sheets
 from vae_helpers.drawings.svg import WIDTH, Sheet
 
 _DRAWINGS = {
@@ -22,7 +22,19 @@ _DRAWINGS = {
         machine.vae,
         machine.bottleneck,
         machine.cut_gradient,
+        bounds.two_kls,
+        bounds.staircase,
         machine.which_code,
+        prices.water,
+        sheets.push_and_pull,
+        scores.roc,
+        scores.protocol,
+        course.map,
+        bounds.bayes,
+        bounds.hole,
+        scores.threshold,
+        sheets.flat_and_bent,
+        prices.hidden_beta,
     )
 }
 

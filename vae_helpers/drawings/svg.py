@@ -98,7 +98,7 @@ class Sheet:
         if name not in self.parts:
             self.parts.append(name)
         dim = ' opacity="0.22"' if self.mark not in (None, name) else ""
-        self._shapes.append(f'<g class="{name}"{dim}>')
+        self._shapes.append(f'<g data-part="{name}"{dim}>')
         yield
         self._shapes.append("</g>")
 
