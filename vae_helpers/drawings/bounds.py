@@ -101,6 +101,7 @@ def two_kls(sheet: Sheet) -> None:
         )
     sheet.curve([(at(evidence), 292), (at(evidence), 384)], width=3)
     sheet.text(at(evidence), 402, f"$log p_{{θ}}(x) = {_minus(evidence)}$", size=15)
+    sheet.text(40, 402, "nats; the left end is cut off", size=12, anchor="start")
     x = at(reconstruction)
     sheet.curve([(x, 294), (x, 346)], width=1.5)
     sheet.lines(
@@ -186,8 +187,11 @@ def bayes(sheet: Sheet) -> None:
             sheet.text(left + 63, 80, name, size=15)
             sheet.text(left + 63, 232, words, size=13)
         if i < 3:
-            sheet.text(left + 142, 150, ["×", "=", "→"][i], size=22, bold=True)
-    sheet.text(478, 176, "÷ area", size=13, halo=True)
+            sheet.text(
+                left + 142, (150, 150, 122)[i], ["×", "=", "÷"][i], size=22, bold=True
+            )
+    sheet.text(478, 140, "area", size=13)
+    sheet.text(478, 168, "=", size=22, bold=True)
     sheet.text(
         320, 274, f"one height scale; $x$ = {X_SEEN:g} was seen; $z$ runs to the right"
     )

@@ -28,7 +28,7 @@ def map(sheet: Sheet) -> None:
     places |= {n: (122, y, 158) for n, y in zip(("01", "02", "03"), rows, strict=True)}
     places |= {n: (472, y, 152) for n, y in zip(("05", "06", "07"), rows, strict=True)}
     height, half = 72, 36
-    roles = {"01": "encoder", "02": "noise", "03": "posterior", "04": "ink"}
+    roles = {"01": "encoder", "02": "noise", "03": "posterior"}
     for end in ("01", "02", "03", "05", "06", "07"):
         start = "00" if end < "04" else "04"
         (x, y, w), (u, v, _) = places[start], places[end]
@@ -44,7 +44,7 @@ def map(sheet: Sheet) -> None:
                 y,
                 w,
                 height,
-                roles.get(name, "decoder" if name > "04" else "ink"),
+                roles.get(name, "ink"),
                 width=3 if name == "04" else 2,
             )
             sheet.text(x + w / 2, y + 22, name, bold=True)

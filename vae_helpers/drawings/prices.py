@@ -59,7 +59,7 @@ def hidden_beta(sheet: Sheet) -> None:
         ("pixels mean, latents sum", "D", d),
         ("pixels mean, latents mean", "D/Z", d / z),
         ("pixels sum, latents sum", "1", 1),
-        ("squared error without the half", "1/2", 0.5),
+        ("pixels: squares without the half", "1/2", 0.5),
         ("pixels sum, latents mean", "1/Z", 1 / z),
     ]
     sheet.begin(
@@ -71,12 +71,12 @@ def hidden_beta(sheet: Sheet) -> None:
     )
     at = scale(math.log(0.02), math.log(2000), 268, 600)
     one = at(0.0)
-    sheet.box(one - 15, 62, 30, 222, "posterior", fill=0.12, width=0, radius=4)
+    sheet.box(one - 15, 62, 30, 222, fill=0.1, width=0, radius=4)
     for i, (words, formula, beta) in enumerate(rows):
         y, x = 86 + 44 * i, at(math.log(beta))
         sheet.text(246, y + 5, words, anchor="end")
         exact = beta == 1
-        role = "posterior" if exact else "broken"
+        role = "ink" if exact else "broken"
         if exact:
             sheet.circle(x, y, 8, role)
         else:

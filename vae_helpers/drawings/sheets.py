@@ -90,7 +90,7 @@ _POINTS = [
 
 
 def _on_the_line(points: list[Point]) -> list[Point]:
-    """Feet on the first principal axis of points with mean 0 (they are symmetric)."""
+    """Feet on the first principal axis of points."""
     n = len(points)
     mx, my = sum(x for x, _ in points) / n, sum(y for _, y in points) / n
     xx = sum((x - mx) ** 2 for x, _ in points)
@@ -133,11 +133,13 @@ def flat_and_bent(sheet: Sheet) -> None:
                 line = [_bend(t) for t in between(-1.05, 1.05)]
             sheet.curve([place(p) for p in line], "decoder", width=3, dash=dash)
             for point, foot in zip(_POINTS, feet, strict=True):
-                sheet.curve([place(point), place(foot)], "prior", width=2)
+                sheet.curve([place(point), place(foot)], "data", width=1.2)
                 sheet.circle(*place(point), 4, "data")
             error = sum(
                 math.dist(p, f) ** 2 for p, f in zip(_POINTS, feet, strict=True)
             )
             sheet.text(middle, 74, words, bold=True)
             sheet.text(middle, 308, f"mean squared residual {error / len(_POINTS):.3f}")
-    sheet.text(320, 334, "dots: images of two pixels; grey: what is lost", size=13)
+    sheet.text(
+        320, 334, "dots: images of two pixels; thin lines: what is lost", size=13
+    )

@@ -278,9 +278,9 @@ class Sheet:
         size = f'width="{WIDTH}" height="{self.height}"'
         head = [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {WIDTH} {self.height}" '
-            f'role="img" aria-labelledby="title desc" font-family="{FONT}">',
-            f'<title id="title">{escape(plain(self.title))}</title>',
-            f'<desc id="desc">{escape(self.words)}</desc>',
+            f'role="img" font-family="{FONT}">',
+            f"<title>{escape(plain(self.title))}</title>",
+            f"<desc>{escape(self.words)}</desc>",
             f"<defs>{hatches}</defs>" if hatches else "",
             f'<rect {size} rx="10" fill="{self.colours["paper"]}"/>',
         ]
