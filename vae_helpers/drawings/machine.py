@@ -65,7 +65,7 @@ def vae(sheet: Sheet) -> None:
         sheet.curve([(303, 166), (397, 166)], "ink", width=1.5)
         sheet.text(350, 82, "$q_{φ}(z | x)$", size=15)
         sheet.circle(360, 166, 5, "ink")
-        sheet.text(352, 190, "$z = μ + σ ε$", size=15)
+        sheet.text(342, 190, "$z = μ + σ ε$", size=15)
     with sheet.part("noise"):
         sheet.arrow((352, 238), (352, 199), role="noise", dash="dashed")
         sheet.circle(352, 253, 15, "noise", fill=0.15)
@@ -81,7 +81,7 @@ def vae(sheet: Sheet) -> None:
         sheet.text(571, 186, "logits $(B, D)$", size=13)
     with sheet.part("loss"):
         sheet.curve([(571, 192), (571, 284)], "ink", width=1.5, dash="dotted")
-        sheet.curve([(384, 172), (396, 200), (396, 284)], width=1.5, dash="dotted")
+        sheet.curve([(394, 172), (394, 284)], width=1.5, dash="dotted")
         sheet.box(430, 284, 194, 56, "ink", fill=0.05)
         sheet.lines(527, 308, "reconstruction, nats", "$−log p_{θ}(x | z)$")
         sheet.box(206, 284, 200, 56, "ink", fill=0.05)

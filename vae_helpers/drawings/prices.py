@@ -74,28 +74,29 @@ def hidden_beta(sheet: Sheet) -> None:
     sheet.box(one - 15, 62, 30, 222, fill=0.1, width=0, radius=4)
     for i, (words, formula, beta) in enumerate(rows):
         y, x = 86 + 44 * i, at(math.log(beta))
-        sheet.text(246, y + 5, words, anchor="end")
         exact = beta == 1
-        role = "ink" if exact else "broken"
-        if exact:
-            sheet.circle(x, y, 8, role)
-        else:
-            dash = "dashed"
-            sheet.arrow(
-                (one, y), (x + (10 if x < one else -10), y), role=role, dash=dash
-            )
-            sheet.cross(x, y, 7)
-        name = f"${formula}$ = {beta:.3g}" if formula != "1" else "1, the ELBO"
-        right = x < 530
-        if beta < 1:
-            sheet.text(one + 22, y + 5, name, anchor="start")
-        else:
-            sheet.text(
-                x + (16 if right else -16),
-                y + (5 if right else -9),
-                name,
-                anchor="start" if right else "end",
-            )
+        with sheet.part("exact" if exact else "broken"):
+            sheet.text(246, y + 5, words, anchor="end")
+            role = "ink" if exact else "broken"
+            if exact:
+                sheet.circle(x, y, 8, role)
+            else:
+                dash = "dashed"
+                sheet.arrow(
+                    (one, y), (x + (10 if x < one else -10), y), role=role, dash=dash
+                )
+                sheet.cross(x, y, 7)
+            name = f"${formula}$ = {beta:.3g}" if formula != "1" else "1, the ELBO"
+            right = x < 530
+            if beta < 1:
+                sheet.text(one + 22, y + 5, name, anchor="start")
+            else:
+                sheet.text(
+                    x + (16 if right else -16),
+                    y + (5 if right else -9),
+                    name,
+                    anchor="start" if right else "end",
+                )
     sheet.curve([(258, 288), (610, 288)], width=1.5)
     for value in (0.1, 1, 10, 100, 1000):
         x = at(math.log(value))
