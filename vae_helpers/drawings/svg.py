@@ -10,35 +10,36 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from xml.sax.saxutils import escape
 
-from vae_helpers.plots import COLOURS
+from vae_helpers.plots import CLASS_COLOURS, COLOURS
 
 WIDTH = 640
 SMALLEST = 12  # pixels; nothing is written smaller, indices included
 FONT = "Arial, Helvetica, 'DejaVu Sans', sans-serif"
 _BLUE, _ORANGE, _GREEN, _PINK = COLOURS[:4]
-# What a colour means is the same in both themes; on a dark ground it is lighter.
+# What a colour means is the same in both themes; blue and grey are lighter on black.
+_BLACK, _RED = COLOURS[6], CLASS_COLOURS[2]
+_SHARED = {
+    "encoder": _ORANGE,
+    "posterior": _GREEN,
+    "noise": _PINK,
+    "broken": _RED,
+}
 THEMES = {
-    "light": {
-        "paper": "#FFFFFF",
-        "ink": "#1A1A1A",
-        "data": "#1A1A1A",
-        "encoder": _ORANGE,
+    "light": _SHARED
+    | {
+        "paper": "white",
+        "ink": _BLACK,
+        "data": _BLACK,
         "decoder": _BLUE,
-        "posterior": _GREEN,
-        "noise": _PINK,
         "prior": "#666666",
-        "broken": "#D7301F",
     },
-    "dark": {
-        "paper": "#1C1F24",
-        "ink": "#F2F2F2",
-        "data": "#F2F2F2",
-        "encoder": "#FF9A4D",
-        "decoder": "#56B4E9",
-        "posterior": "#2DC79B",
-        "noise": "#E8A6CA",
-        "prior": "#A8A8A8",
-        "broken": "#FF6B4A",
+    "dark": _SHARED
+    | {
+        "paper": _BLACK,
+        "ink": "white",
+        "data": "white",
+        "decoder": COLOURS[5],
+        "prior": "#888888",
     },
 }
 DASHES = {"solid": "", "dashed": "7 5", "dotted": "2 4"}
