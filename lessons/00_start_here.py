@@ -61,7 +61,13 @@ device = runtime.start(SEED)
 # | **Break it** | Make a famous mistake on purpose. Predict the symptom first. |
 # | **Exercise** | Replace the line `raise NotImplementedError`, run the check below it. |
 # | **Check yourself** | Answer the questions, then unfold the answers. |
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("map")
+
+# %% [markdown]
 # **Keys.** *Shift+Enter* runs a cell and goes on to the next. A click on the bar at the left
 # of a cell folds it, another click unfolds it. The list symbol at the left edge of the
 # window opens the table of contents (menu: *View*, *Table of Contents*).
@@ -252,7 +258,13 @@ except ValueError as error:
 # batch, $D$ pixels in an image, $Z$ latent dimensions, $S$ samples. One convention holds
 # everywhere: **sum over pixels and over latent dimensions, mean over the batch, unit nats
 # per image** (a nat is $1/\ln 2 \approx 1.44$ bits).
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("vae")
+
+# %% [markdown]
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $x$ | an image, pixels in $[0, 1]$ | $(B, 1, 28, 28)$, $D = 784$ | `x` |

@@ -263,7 +263,13 @@ plots.show_images(rows.clamp(0, 1), 10, row_labels=labels)
 #
 # PCA encodes and decodes with a matrix. An **autoencoder** puts a network in place of each
 # of them and learns both by gradient descent, from nothing but the images.
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("bottleneck")
+
+# %% [markdown]
 # As a class it has the layers in `__init__` and their use in `forward`. Each half is a matrix,
 # a ReLU and a second matrix: from $D$ pixels over a hidden layer to $Z$ numbers, and back.
 # Nothing comes behind the last matrix of a half, since a code number may be negative and an
@@ -501,7 +507,13 @@ claims.show(
 
 # %% [markdown]
 # ## Train: what does the hidden layer add?
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("flat_and_bent")
+
+# %% [markdown]
 # The same bottlenecks, now with a hidden layer of ReLUs on both sides. The code may bend.
 # **Predict.** With $Z = 10$, how many per cent less error than PCA will it have on test
 # images?

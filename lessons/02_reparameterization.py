@@ -307,7 +307,13 @@ plt.show()
 # | $g$ | one random estimate of a gradient | $(S)$ | `estimates` |
 # | $p(z; \mu)$ | the density of $z$ | $(S)$ | |
 # | $b$ | baseline, a number subtracted from $f$ | number | `baseline` |
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("cut_gradient")
+
+# %% [markdown]
 # From here on $\sigma = 1$ where nothing else is said, so $z = \mu + \varepsilon$ has mean
 # $\mu$ and variance 1. We want the gradient of the average cost,
 # $\nabla_\mu\, \mathbb E[f(z)]$. For $f(z) = z^2$ we know it. A mean square is the squared
@@ -335,7 +341,13 @@ plt.show()
 
 # %% [markdown]
 # ## Build it: the reparameterised sample
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("vae", mark="noise")
+
+# %% [markdown]
 # A VAE's encoder returns two tensors, `mu` and `logvar`, where `logvar` is
 # $\log\sigma^2$. With one $\varepsilon$ for each image and each dimension,
 #

@@ -590,7 +590,13 @@ same(log_p, bound + gap)
 #   $\theta$ raises $\log p_\theta(x)$, or shrinks the gap, or both.
 # - The KL in the **loss** goes to the prior, the KL in the **gap** to the true posterior. Only
 #   the second one measures what is lost, and it is as intractable as the evidence.
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("two_kls")
+
+# %% [markdown]
 # ## A tighter bound from more samples
 #
 # Jensen's loss came from the spread of the ratio. An average of $S$ ratios has the same mean,
@@ -918,7 +924,13 @@ def bits_per_dimension(nats, dimensions):
 # Code may use means where we use sums. A factor on the *whole* loss is harmless. A factor on
 # **one term** is a weight $\beta$ on the KL, and nobody wrote it down: from
 # $\text{loss} = a \cdot \text{reconstruction} + c \cdot \mathrm{KL}$ follows $\beta = c / a$.
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("hidden_beta")
+
+# %% [markdown]
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $a$ | factor that the code puts on the reconstruction term, $-\log p_\theta(x \mid z)$ (in lesson 02 logits) | number | `a` |

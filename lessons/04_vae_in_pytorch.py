@@ -163,7 +163,13 @@ plots.show_images(smudges, 10, title="Autoencoder: decoded random codes")
 #    $\varepsilon \sim \mathcal N(0, I)$. Written like this, gradients pass through $\mu$
 #    and $\sigma$, while the randomness comes in from outside.
 # 3. The loss gets a **price** for every code that differs from the prior $\mathcal N(0, I)$.
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("vae")
+
+# %% [markdown]
 # The loss of one image is minus the evidence lower bound (ELBO), a bound on the
 # log-probability that the model gives to the image:
 #
@@ -719,7 +725,13 @@ print(f"five estimates: {min(repeats):.2f} to {max(repeats):.2f} nats per image"
 # $q_\phi(z \mid x)$, and a draw from the prior $p(z)$. Each job needs one of them, and the
 # wrong one raises no error. Ask two questions: does the job start from an image? And must
 # the result contain what the posterior leaves open?
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("which_code")
+
+# %% [markdown]
 # **Worked example.** *How much does the code of an image leave open? Show it.* The job
 # starts from an image, so the prior is out. It asks for what is left open, so one mean is
 # not enough: decode several **samples** for the same image, and look at how they differ.
@@ -1462,7 +1474,13 @@ claims.show(
 # *ex-post density estimation* (Ghosh et al. 2020).
 #
 # ### Why the prior's draws are poor
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("hole")
+
+# %% [markdown]
 # The KL in the loss has two parts. With $I(x; z)$ the information that a code carries about
 # its image, in nats,
 #

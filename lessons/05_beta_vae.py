@@ -196,7 +196,13 @@ plt.show()
 
 # %% [markdown]
 # ## Two axes: rate and distortion
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("vae", mark="loss")
+
+# %% [markdown]
 # Give the two terms of the negative ELBO names from the theory of communication, as Alemi
 # et al. (2018) do. Both are means over images, in nats, and lower is better for both.
 #
@@ -303,7 +309,13 @@ for beta in (0.25, 1, 2, 4, 8, 16):
 
 # %% [markdown]
 # ## The exact curve
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("water")
+
+# %% [markdown]
 # Now six axes with the variances 8, 4, 2, 1, 0.5 and 0.25, and the water. Heights are
 # logarithmic: the part of a bar above the water, as a natural logarithm and halved, is the
 # rate of that axis in nats, and what lies below the water stays as error.

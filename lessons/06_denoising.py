@@ -233,7 +233,13 @@ plt.show()
 # time an image is used.
 #
 # ## The main idea: the answer is a slope
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("push_and_pull")
+
+# %% [markdown]
 # The density of noisy images is the density of clean images, smeared by the noise:
 # $p_\sigma(y) = \int p(x)\, \mathcal N(y; x, \sigma^2 I)\, dx$. Differentiate under the
 # integral. The derivative of the Gaussian by $y$ is the Gaussian times
@@ -869,7 +875,13 @@ for kind in ("salt and pepper", "masking"):
 
 # %% [markdown]
 # ## A denoising VAE
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("vae", mark="data")
+
+# %% [markdown]
 # A VAE can be trained on the same pairs. The encoder sees the **noisy** image, the
 # reconstruction term is for the **clean** one:
 #

@@ -288,7 +288,13 @@ check.auroc_by_hand(auroc_by_hand)
 # ## Build it: scores of a VAE
 #
 # A VAE offers several scores. All are in nats but the squared error and the distance.
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("vae", mark="loss")
+
+# %% [markdown]
 # | Score | Formula | Which code |
 # |---|---|---|
 # | squared error | $\sum_i (x_i - \hat x_i)^2$ | the mean code $\mu$ |
@@ -492,7 +498,13 @@ def forest_scores(reference, flat, seed):
 # 2. **Choose the threshold** on normal images that were not trained on.
 # 3. **Test** on images that played no part in 1 and 2, normal and strange.
 # 4. Report AUROC and average precision with intervals, **every class** and several seeds.
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("protocol")
+
+# %% [markdown]
 # Step 2 needs no strange image. Say that one normal image in twenty may raise a false
 # alarm, $\alpha = 0.05$. Take $n$ validation scores and one new normal image. If all $n + 1$
 # are drawn independently from the same source, and none of them was used to make the score,
@@ -1113,7 +1125,13 @@ check.precision_at(precision_at)
 
 # %% [markdown]
 # ## Does the threshold keep its promise?
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("threshold")
+
+# %% [markdown]
 # For each digit and seed we choose the threshold on validation threes, fours and so on,
 # and count false alarms among the test images.
 
