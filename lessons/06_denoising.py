@@ -875,13 +875,7 @@ for kind in ("salt and pepper", "masking"):
 
 # %% [markdown]
 # ## A denoising VAE
-
-# %%
-from vae_helpers import drawings
-
-drawings.show("vae", mark="data")
-
-# %% [markdown]
+#
 # A VAE can be trained on the same pairs. The encoder sees the **noisy** image, the
 # reconstruction term is for the **clean** one:
 #
