@@ -72,8 +72,12 @@ def remember_times(table: dict, stem: str, total: float, cells: dict) -> None:
 def move_outputs(source: NotebookNode, target: NotebookNode) -> None:
     """Give the code cells of one notebook the outputs of the same cells of another.
 
-    Drawings are left out: `run_answers` makes them anew.
+    A new drawing gets none yet: `run_answers` makes them anew.
     """
+    drawn = {c.source: c for c in code_cells(source) if is_drawing(c)}
+    for new in filter(is_drawing, code_cells(target)):
+        old = drawn.get(new.source, new)
+        new.outputs, new.execution_count = old.outputs, old.execution_count
     both = (
         [c for c in code_cells(book) if not is_drawing(c)] for book in (source, target)
     )
