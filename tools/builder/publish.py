@@ -13,6 +13,7 @@ from PIL import Image
 from builder.notebook import LESSONS, ROOT, is_appendix, links
 
 COLOURS = 32  # of a published figure
+WAY = Image.Quantize.MAXCOVERAGE  # the usual palette spends its colours on greys
 SIZE_LIMIT = 900 * 1024
 CAPTION = re.compile(r"\*\*(Figure [\dA-Z]+\.\d+\. .+?)\*\*", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -29,7 +30,7 @@ def smaller(png: str, colours: int) -> str:
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     if picture.mode == "P" and len(picture.getcolors()) <= colours:
         return png  # done before: a second time would change it again
-    picture = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    picture = picture.convert("RGB").quantize(colours, WAY, dither=Image.Dither.NONE)
     picture.save(buffer, format="png", optimize=True)
     return min(base64.b64encode(buffer.getvalue()).decode(), png, key=len)
 
@@ -47,7 +48,7 @@ def lighter(page: str, colours: int) -> str:
             if done or getattr(picture, "n_frames", 1) > 1:
                 return found[0]  # a second time would change it again
             whole = picture.convert("RGB")
-        few = whole.quantize(colours, dither=Image.Dither.NONE).convert("RGB")
+        few = whole.quantize(colours, WAY, dither=Image.Dither.NONE).convert("RGB")
         files = [
             _webp(few, lossless=True, quality=100),
             _webp(whole, quality=75),
@@ -145,7 +146,9 @@ def save_figures(book: NotebookNode) -> None:
                 path.parent.mkdir(exist_ok=True)
                 data = base64.b64decode(INLINE.search(pages[0])[1])
                 with Image.open(io.BytesIO(data)) as picture:
-                    few = picture.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+                    few = picture.convert("RGB").quantize(
+                        64, WAY, dither=Image.Dither.NONE
+                    )
                 few.save(path, optimize=True)
 
 

@@ -22,6 +22,7 @@ CHECKS = ROOT / "vae_helpers" / "checks"
 RECORDS = ROOT / "vae_helpers" / "records"
 # Helpers that change how a result is shown, never what it is.
 PANELS = ["claims", "expected", "records"]
+PACKING = ["pictures"]  # how a figure leaves a notebook
 SHOWING = {*PANELS, "plots", "widgets", "progress", "runtime", "sources", "download"}
 SHOWING |= {"predict", "drawings", "pictures", "films"}
 DRAWING = set(
@@ -86,7 +87,7 @@ def helpers_digest(stem: str) -> str:
     """Changes when the helpers behind a lesson's outputs change."""
     source = (LESSONS / f"{stem}.py").read_text(encoding="utf-8")
     used = [p for p in helpers_of(source) if CHECKS not in p.parents]
-    return _digest_of(sorted(p for p in used if p.stem not in PANELS))
+    return _digest_of(sorted(p for p in used if p.stem not in PANELS + PACKING))
 
 
 def panels_digest(stem: str) -> str:
