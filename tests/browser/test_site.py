@@ -14,6 +14,11 @@ from test_static_pages import RAW_FORMULA, WORDS
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    pytest.importorskip("myst_nb", reason="make test-browser installs it")
+    try:
+        build_site.mathjax()
+    except RuntimeError as error:  # no npm here, or no registry
+        pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("site")
     assert build_site.main(["--to", str(folder), "--no-solutions"]) == 0
     return folder
