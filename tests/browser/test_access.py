@@ -64,7 +64,7 @@ def test_words_stand_out_in_both_themes(theme, lesson, page, shots):
 
 
 def test_figures_have_an_opaque_background(lesson, page):
-    pictures = page.locator(".jp-RenderedHTMLCommon img[src^=data]")
+    pictures = page.locator(".jp-RenderedHTMLCommon img[src^='data:image/webp']")
     assert pictures.count()
     for i in range(pictures.count()):
         corner = pictures.nth(i).evaluate(
