@@ -685,7 +685,9 @@ figure, ax = plt.subplots(figsize=(6.5, 3.6))
 shown = {name: [m["loss"] for _, _, m in curve] for name, curve in curves.items()}
 plots.show_curves([step for step, _, _ in record], shown, title="Test images", ax=ax)
 ax.set(xscale="log", xlabel="training step", ylabel="-ELBO, nats per image")
-ax.set_ylim(0.9 * min(map(min, shown.values())), 200)  # the first steps lie above
+ax.set(xlim=(0.008 * STEPS, None))  # before, the loss is above 200
+ax.set_ylim(0.95 * min(map(min, shown.values())), 200)
+ax.legend(loc="upper right")
 plt.show()
 ends = {name: mean_terms(m, digits.test_images)["loss"] for name, m in models.items()}
 for name, loss in ends.items():
