@@ -6,6 +6,7 @@ from itertools import pairwise
 from statistics import median
 
 import builder
+import number_figures
 import pytest
 from builder.publish import CAPTION
 from lesson_source import LESSONS, STEMS, code_cells, notebook
@@ -233,6 +234,19 @@ def test_every_figure_has_a_caption_and_every_caption_a_figure(stem):
         assert len(conclusion) <= CONCLUSION, f"{len(conclusion)}: {conclusion}"
         assert conclusion.endswith("."), f"no full stop: {conclusion}"
     assert "\n".join(_prose(stem)).count("**Figure ") == number
+
+
+def test_figures_are_numbered_in_their_order_and_mentions_follow():
+    text = (
+        "# **Figure 4.1. A.**\n# In figures 4.1 and 4.2\n"
+        "# **Figure 4.new. B.**\n# **Figure 4.2. C.** As in figure\n# 4.2; 4.2 nats."
+    )
+    assert number_figures.numbered(text, "4") == (
+        "# **Figure 4.1. A.**\n# In figures 4.1 and 4.3\n"
+        "# **Figure 4.2. B.**\n# **Figure 4.3. C.** As in figure\n# 4.3; 4.2 nats."
+    )
+    with pytest.raises(ValueError, match="twice: 1"):
+        number_figures.numbered("**Figure 4.1. A.** **Figure 4.1. B.**", "4")
 
 
 def test_the_prose_names_figures_that_exist():
