@@ -238,48 +238,57 @@ drawings.show("vae", mark="loss")
 #
 # ### The smallest case: one latent, all by hand
 #
-# A linear decoder with Gaussian noise is a model where everything is exact: its best weights
-# lie along the principal axes of the data, and of the variance along an axis they explain what
-# lies above the noise ([the exact case](A1_exact_case.ipynb) derives it; not needed here).
-# Take data of one dimension with mean 0 and variance $\lambda$, and such a decoder with
-# fixed noise, $p_\theta(x \mid z) = \mathcal N(x;\, wz,\, \sigma_x^2)$. Up to a constant the loss is
+# Data of one dimension, with mean 0 and variance $\lambda$, and a linear decoder with fixed noise,
+# $p_\theta(x \mid z) = \mathcal N(x;\, wz,\, \sigma_x^2)$: here everything is exact. Which $w$ is
+# best, what does it cost and what does it bring? Six steps, each followed by its numbers for
+# $\lambda = 4$, $\sigma_x^2 = 0.5$ and $\beta = 2$.
 #
-# $$\frac{\text{squared error}}{2\sigma_x^2} + \beta\,\mathcal R = \beta \Big[ \frac{\text{squared error}}{2\beta\sigma_x^2} + \mathcal R \Big] :$$
+# **Step 1. A weight is a noise.** Up to a constant the loss is
 #
-# the loss of $\beta = 1$ with another noise, $\sigma_x^2$ replaced by
-# $\tau = \beta\sigma_x^2$. So the optimum is the exact one, with $\tau$ as the noise:
+# $$\frac{\text{squared error}}{2\sigma_x^2} + \beta\,\mathcal R = \beta \Big[ \frac{\text{squared error}}{2\tau} + \mathcal R \Big] \quad\text{with}\quad \tau = \beta\sigma_x^2 .$$
+#
+# The bracket is the loss of $\beta = 1$ with the noise $\tau$ in the place of $\sigma_x^2$, and the
+# $\beta$ before it moves no optimum.
+# *Numbers:* $\tau = 2 \cdot 0.5 = 1$, so $2\,[\text{squared error}/2 + \mathcal R]$.
+#
+# **Step 2. The best weight.** With the true posterior the bracket is $-\log p_\theta(x)$, up to a constant
+# (lesson 03: the bound then touches), and this model is a Gaussian of variance $w^2 + \tau$. Data of
+# variance $\lambda$ are fitted best by a Gaussian of variance $\lambda$:
+# $w^2 + \tau = \lambda$. If $\tau$ alone is larger, the nearest we can come is $w = 0$.
+# *Numbers:* $w^2 = \max(4 - 1, 0) = 3$.
+#
+# **Step 3. The posterior.** A prior $\mathcal N(0, 1)$ and one observation $x$ with noise $\tau$ give the
+# variance $\tau / (w^2 + \tau) = \tau / \lambda$ and the mean $w x / \lambda$.
+# *Numbers:* variance $\tfrac14$, mean $\sqrt 3\, x / 4$.
+#
+# **Step 4. The rate.** Over the data the mean of step 3 has the variance
+# $w^2 \lambda / \lambda^2 = (\lambda - \tau) / \lambda$. The KL of lesson 03, averaged over the data, is
+# $\mathcal R = \tfrac12 \big[ \tfrac{\lambda - \tau}{\lambda} + \tfrac{\tau}{\lambda} - 1 -
+# \log \tfrac{\tau}{\lambda} \big] = \tfrac12 \log \tfrac{\lambda}{\tau}$.
+# *Numbers:* $\tfrac12 [\tfrac34 + \tfrac14 - 1 + \log 4] = 0.693$ nats.
+#
+# **Step 5. The error.** Decoding the mean code leaves $(1 - w^2/\lambda)^2 \lambda = \tau^2 / \lambda$. The
+# spread of the posterior adds $w^2 \cdot \tau / \lambda = (\lambda - \tau)\,\tau / \lambda$. Together
+# this is $\tau$.
+# *Numbers:* $\tfrac14 + \tfrac34 = 1$.
+#
+# **Step 6. The distortion.** It is $\tfrac12 \log(2\pi\sigma_x^2)$ plus this error over
+# $2\sigma_x^2$, with $\sigma_x^2$ and not $\tau$: the decoder's own noise does not change.
+# *Numbers:* $\tfrac12 \log \pi + 1 = 1.572$ nats.
+#
+# All steps in one line, for $\lambda$ above and below $\tau$:
 #
 # $$w^2 = \max(\lambda - \tau, 0), \qquad \mathcal R = \tfrac12 \log\frac{\lambda}{\tau}
 # \;\text{ or } 0, \qquad \text{squared error} = \min(\lambda, \tau).$$
 #
-# Read it aloud: **an axis whose variance is below the water level is not worth a message.**
+# Read it aloud: **an axis whose variance is below the water level $\tau$ is not worth a message.**
 # Its weight is 0, its rate is 0, its whole variance stays as error. Above the level, the
 # message is just long enough to bring the error down to the level.
 #
-# In numbers: $\lambda = 4$, $\sigma_x^2 = 0.5$ and $\beta = 2$ give $\tau = 1$, $w^2 = 3$,
-# $\mathcal R = \tfrac12 \log 4 = 0.693$ nats and a squared error of 1.
-#
-# <details><summary>Check it for λ above τ, step by step, with these numbers</summary>
-#
-# 1. The posterior of $\mathcal N(0, 1)$ and $\mathcal N(x; wz, \tau)$ has the variance
-#    $\tau / (w^2 + \tau) = \tau / \lambda = \tfrac14$ and the mean $w x / \lambda$.
-# 2. Over the data that mean has the variance $w^2 \lambda / \lambda^2 =
-#    (\lambda - \tau) / \lambda = \tfrac34$.
-# 3. The KL to the prior of lesson 03, averaged over the data:
-#    $\mathcal R = \tfrac12 \big[ \tfrac{\lambda - \tau}{\lambda} + \tfrac{\tau}{\lambda} - 1 -
-#    \log \tfrac{\tau}{\lambda} \big] = \tfrac12 \log \tfrac{\lambda}{\tau}$, since
-#    $\tfrac34 + \tfrac14 - 1 = 0$.
-# 4. The error of the mean: $(1 - w^2/\lambda)^2 \lambda = \tau^2 / \lambda = \tfrac14$.
-# 5. What the spread of the posterior adds: $w^2 \cdot \tau / \lambda =
-#    (\lambda - \tau)\,\tau / \lambda = \tfrac34$.
-# 6. Together $\tau = 1$. The distortion is $\tfrac12 \log(2\pi\sigma_x^2)$ plus this error
-#    over $2\sigma_x^2$, with $\sigma_x^2$ and not $\tau$: the decoder's own noise does not
-#    change.
-# </details>
-
-# %% [markdown]
-# With several axes the rates add up. Engineers know this as *reverse water-filling*, the
-# exact rate-distortion function of a Gaussian.
+# With several axes the best weights lie along the principal axes of the data, each axis has its own
+# $\lambda_j$, and rates and errors add up ([the exact case](A1_exact_case.ipynb) derives it; not
+# needed here). Engineers know this as *reverse water-filling*, the exact rate-distortion function
+# of a Gaussian.
 
 
 # %%
@@ -303,7 +312,8 @@ for beta in (0.25, 1, 2, 4, 8, 16):
     print(f"{beta:6} {0.5 * beta:7.3f}{numbers}")
 
 # %% [markdown]
-# The column $-$ELBO is lowest at $\beta = 1$, and it must be: the ELBO is what $\beta = 1$
+# The row of $\beta = 2$ has the numbers of the steps: level 1, rate 0.693, distortion 1.572. The column
+# $-$ELBO is lowest at $\beta = 1$, and it must be: the ELBO is what $\beta = 1$
 # maximises. From $\beta = 8$ on the level has reached the variance, and the latent is
 # switched off.
 
@@ -1311,13 +1321,33 @@ claims.show(
 # | `free bits` | the latents take the nats that are free, and the decoder hardly listens |
 # | `no price` | the weight of the KL is 0 |
 #
-# An example, with $Z = 20$: distortion 168, rate 5, 6 moving, 3 paying. The rate is above 0 and
+# A name is of use if something follows from it. The steps to choose from, in the order and
+# with the results of the clinic:
+#
+# | Name | The next step |
+# |---|---|
+# | `go on` | leave the loss as it is; other seeds, then the report |
+# | `KL off` | train a moment with $\beta = 0$: network or KL, which one is at fault? |
+# | `KL on` | give the KL its weight back, $\beta = 1$ |
+# | `schedule` | $\beta = 1$, every nat charged, and a rate that starts and ends slowly |
+# | `warm-up` | let the weight of the KL rise from 0, leave all else as it is |
+# | `free bits` | leave the first 0.1 nats of each latent free |
+#
+# <details><summary>A worked twin: patient 0</summary>
+#
+# With $Z = 20$: distortion 168, rate 5, 6 moving, 3 paying. The rate is above 0 and
 # the distortion below 200, so the code is not empty. Three latents pay the 5 nats, more than
-# a nat each: these are in use, and most others are off. This is `lost latents`.
+# a nat each: these are in use, and most others are off. This is `lost latents`. The KL is
+# known to be involved, so `KL off` tells nothing new. In the ward warm-up was a matter of luck
+# and free bits bought the count; what brought the latents back with every seed was the
+# `schedule`.
+# </details>
 #
 # ### Exercise 05.4 · Diagnose four patients
 #
-# *core, medium, 6 minutes*
+# *core, medium, 8 minutes*
+#
+# Four reports came in, rounded: nats per test digit, and latents out of 20.
 #
 # | Patient | distortion | rate | moving | paying |
 # |---|---|---|---|---|
@@ -1326,8 +1356,8 @@ claims.show(
 # | 3 | 200 | 0 | 0 | 0 |
 # | 4 | 108 | 160 | 20 | 20 |
 #
-# Medians on test digits, in nats, and latents out of 20. Return the name of each patient's
-# state. One of the five names is not needed.
+# Nothing was tried yet on patient 3. Return the name of each patient's state, and the name of
+# the step that comes next. One of the five states and two of the six steps are not needed.
 
 
 # %% tags=["exercise"]
@@ -1338,22 +1368,32 @@ def diagnose():
     ### END SOLUTION
 
 
+def next_step():
+    """-> {1: name, 2: name, 3: name, 4: name}, names as in the table of steps."""
+    ### BEGIN SOLUTION
+    return {1: "schedule", 2: "go on", 3: "KL off", 4: "KL on"}
+    ### END SOLUTION
+
+
 # %% tags=["check"]
-check.diagnose(diagnose)
+check.diagnose(diagnose, next_step)
 
 # %% [markdown]
 # <details><summary>Hint 1: where to begin</summary>
 #
-# With the two numbers that cannot be bought: distortion, and distortion plus rate.
+# With the two numbers that cannot be bought: distortion, and distortion plus rate. The step
+# comes after the state: first all four names, then all four steps.
 # </details>
 # <details><summary>Hint 2: nats for each latent</summary>
 #
 # Divide the rate by the number of latents that pay. Is it a nat, or hardly more than the 0.1
-# that are free?
+# that are free? For the step, ask what the clinic did first with a patient of which nothing was
+# known.
 # </details>
-# <details><summary>Hint 3: the trap</summary>
+# <details><summary>Hint 3: the traps</summary>
 #
-# The lowest distortion is no proof of health. What does a code cost that nobody charges for?
+# The lowest distortion is no proof of health: what does a code cost that nobody charges for?
+# And a step that raises a count is not yet one that cures.
 # </details>
 
 # %% [markdown]
@@ -1906,50 +1946,63 @@ claims.show(
 #
 # ### Translate a loss line
 #
-# A program for the $28 \times 28$ digits with $Z = 10$ takes the mean over pixels, the mean over
-# latents, and the weight 1. In three steps:
+# A program for the $28 \times 28$ digits, with batches of 64 and $Z = 10$, takes the mean over
+# pixels, the mean over latents, and the weight 0.5. Both terms are then averaged over the batch. In
+# four steps:
 #
-# 1. Write each mean as a sum: $\tfrac{1}{784}\mathcal D + 1 \cdot \tfrac{1}{10}\mathcal R$.
+# 1. Write each mean as a sum: $\tfrac{1}{784}\mathcal D + 0.5 \cdot \tfrac{1}{10}\mathcal R$. The
+#    64 is common to both terms, it does not enter.
 # 2. Multiply the whole line by 784, so that $\mathcal D$ stands alone. A common factor moves no
-#    optimum: $\mathcal D + \tfrac{784}{10}\mathcal R$.
-# 3. What stands before $\mathcal R$ is the $\beta$ with sums: 78.4.
+#    optimum: $\mathcal D + 0.5 \cdot \tfrac{784}{10}\mathcal R$.
+# 3. What stands before $\mathcal R$ is the $\beta$ with sums: 39.2.
+# 4. $\beta_{\text{norm}} = 39.2 \cdot 10 / 784 = 0.5$: the weight of this program, since it is the one
+#    between two means.
 #
 # ### Exercise 05.6 · Translate a beta
 #
-# *core, medium, 6 minutes*
+# *core, medium, 8 minutes*
 #
-# A program minimises "reconstruction + weight · KL". Which $\beta$ is this in our convention,
-# with sums over pixels and over latents? `pixels` is the number of all numbers in a picture, colours
-# included. `pixel_mean` is True if the reconstruction is a mean over them and False if it is
-# a sum, `latent_mean` says the same of the KL and the latents.
+# Another program minimises "reconstruction + weight · KL", and you see the shapes that it prints:
+# `x_shape` is $(B, C, H, W)$, colours and all, and `mu_shape` is $(B, Z)$. `pixels` is `"mean"` or
+# `"sum"`, what it does with the $C \cdot H \cdot W$ numbers of a picture; `latents` says the same of the
+# KL. Over the batch both terms are means. Return two numbers: the $\beta$ of the ELBO in our
+# convention, with both sums, and $\beta_{\text{norm}} = \beta Z / D$.
+#
+# A case to test by hand: weight 0.5, `x_shape` (2, 1, 2, 3), `mu_shape` (2, 2), `"mean"`, `"sum"` is
+# $\tfrac16 \mathcal D + \tfrac12 \mathcal R$, so 3.0 and $3 \cdot 2 / 6 = 1.0$.
 
 
 # %% tags=["exercise"]
-def beta_with_sums(weight, pixels, latents, pixel_mean, latent_mean):
-    """Three numbers, two times True or False -> the beta of D + beta * R with sums."""
+def translate_beta(weight, x_shape, mu_shape, pixels, latents):
+    """A number, two shapes, twice "mean" or "sum" -> beta with sums, beta_norm."""
     ### BEGIN SOLUTION
-    before_d = 1 / pixels if pixel_mean else 1
-    before_r = weight / latents if latent_mean else weight
-    return before_r / before_d
+    d, z = math.prod(x_shape[1:]), mu_shape[1]
+    before_d = 1 / d if pixels == "mean" else 1
+    before_r = weight / z if latents == "mean" else weight
+    beta = before_r / before_d
+    return beta, beta * z / d
     ### END SOLUTION
 
 
 # %% tags=["check"]
-check.beta_with_sums(beta_with_sums)
+check.translate_beta(translate_beta)
 
 # %% [markdown]
 # <details><summary>Hint 1: two factors</summary>
 #
-# Which number stands before the sum over pixels, and which before the sum over latents?
+# Which number stands before the sum over pixels, and which before the sum over latents? Write the
+# loss as "number times $\mathcal D$ plus number times $\mathcal R$".
 # </details>
-# <details><summary>Hint 2: the quotient</summary>
+# <details><summary>Hint 2: the tools</summary>
 #
-# Divide the loss by the number before $\mathcal D$. The one before $\mathcal R$ is divided, too.
+# $D$ is `math.prod(x_shape[1:])`, $Z$ is `mu_shape[1]`. Divide the loss by the number before
+# $\mathcal D$: the one before $\mathcal R$ is divided, too.
 # </details>
-# <details><summary>Hint 3: which way?</summary>
+# <details><summary>Hint 3: the traps</summary>
 #
 # A mean over pixels makes the reconstruction small, so the KL weighs more. A mean over
-# latents makes the KL small. Both can happen at once, or neither.
+# latents makes the KL small. Both can happen at once, or neither. And $B$ is in neither
+# result.
 # </details>
 
 # %% [markdown]
