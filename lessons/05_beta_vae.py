@@ -109,9 +109,11 @@ test_x = data.to_unit_interval(test_images).to(device)
 # %% [markdown]
 # This lesson trains several dozen models, so each is smaller than in lesson 04 (128 hidden
 # units instead of 400) and trained for fewer steps. Its $-$ELBO on MNIST are worse than there.
-# What counts is the comparison between models that differ in one thing. There are two
-# sittings: rate, distortion and collapse up to *Half-way*, then the question whether a
-# weight separates the causes of a picture.
+# What counts is the comparison between models that differ in one thing.
+#
+# There are two sittings, with the minutes of each in the head of this page: rate, distortion and
+# collapse up to *Half-way*, where four questions show whether you can go on; then the question
+# whether a weight separates the causes of a picture.
 
 # %% [markdown]
 # ## The problem: the same beta, three results
@@ -179,7 +181,7 @@ sized_test = {side: shrink(test_images, side).to(device) for side in sized}
 beta4 = partial(vae_loss, beta=4.0)
 of_size = {side: train(sized[side], beta4, STEPS, SEED, 10) for side in sized}
 
-# %%
+# %% tags=["fold"]
 figure, axes = plt.subplots(3, 1, figsize=(6.5, 4.4))
 for ax, (side, model) in zip(axes, of_size.items(), strict=True):
     x = sized_test[side][:10]
@@ -190,9 +192,10 @@ for ax, (side, model) in zip(axes, of_size.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# The large digits come back, soft and not always as the right digit. The smaller the
-# pictures, the less of them returns and the shorter the message. Nothing differs but the
-# number of pixels. So a $\beta$ alone says little. To understand this we need the right axes.
+# **Figure 5.1. The same weight and the same digits: in fewer pixels the message gets
+# shorter.** In each pair of rows ten test images stand above what comes back, and the title has the
+# KL, the length of the message. Look whether each large digit is still the right one. Nothing differs
+# but the number of pixels, so a $\beta$ alone says little. To understand this we need the right axes.
 
 # %% [markdown]
 # ## Two axes: rate and distortion
@@ -249,31 +252,37 @@ drawings.show("vae", mark="loss")
 #
 # The bracket is the loss of $\beta = 1$ with the noise $\tau$ in the place of $\sigma_x^2$, and the
 # $\beta$ before it moves no optimum.
+#
 # *Numbers:* $\tau = 2 \cdot 0.5 = 1$, so $2\,[\text{squared error}/2 + \mathcal R]$.
 #
 # **Step 2. The best weight.** With the true posterior the bracket is $-\log p_\theta(x)$, up to a constant
 # (lesson 03: the bound then touches), and this model is a Gaussian of variance $w^2 + \tau$. Data of
 # variance $\lambda$ are fitted best by a Gaussian of variance $\lambda$:
 # $w^2 + \tau = \lambda$. If $\tau$ alone is larger, the nearest we can come is $w = 0$.
+#
 # *Numbers:* $w^2 = \max(4 - 1, 0) = 3$.
 #
 # **Step 3. The posterior.** A prior $\mathcal N(0, 1)$ and one observation $x$ with noise $\tau$ give the
 # variance $\tau / (w^2 + \tau) = \tau / \lambda$ and the mean $w x / \lambda$.
+#
 # *Numbers:* variance $\tfrac14$, mean $\sqrt 3\, x / 4$.
 #
 # **Step 4. The rate.** Over the data the mean of step 3 has the variance
 # $w^2 \lambda / \lambda^2 = (\lambda - \tau) / \lambda$. The KL of lesson 03, averaged over the data, is
 # $\mathcal R = \tfrac12 \big[ \tfrac{\lambda - \tau}{\lambda} + \tfrac{\tau}{\lambda} - 1 -
 # \log \tfrac{\tau}{\lambda} \big] = \tfrac12 \log \tfrac{\lambda}{\tau}$.
+#
 # *Numbers:* $\tfrac12 [\tfrac34 + \tfrac14 - 1 + \log 4] = 0.693$ nats.
 #
 # **Step 5. The error.** Decoding the mean code leaves $(1 - w^2/\lambda)^2 \lambda = \tau^2 / \lambda$. The
 # spread of the posterior adds $w^2 \cdot \tau / \lambda = (\lambda - \tau)\,\tau / \lambda$. Together
 # this is $\tau$.
+#
 # *Numbers:* $\tfrac14 + \tfrac34 = 1$.
 #
 # **Step 6. The distortion.** It is $\tfrac12 \log(2\pi\sigma_x^2)$ plus this error over
 # $2\sigma_x^2$, with $\sigma_x^2$ and not $\tau$: the decoder's own noise does not change.
+#
 # *Numbers:* $\tfrac12 \log \pi + 1 = 1.572$ nats.
 #
 # All steps in one line, for $\lambda$ above and below $\tau$:
@@ -330,7 +339,7 @@ drawings.show("water")
 # logarithmic: the part of a bar above the water, as a natural logarithm and halved, is the
 # rate of that axis in nats, and what lies below the water stays as error.
 
-# %%
+# %% tags=["fold"]
 values = torch.tensor([8.0, 4.0, 2.0, 1.0, 0.5, 0.25], dtype=torch.float64)
 VARIANCE = 0.2  # sigma_x^2 of the linear decoder, fixed
 WATERS = (1.0, 4.0, 8.0, 32.0)  # four betas to look at
@@ -351,6 +360,7 @@ axes[0].set_ylabel("variance")
 plt.show()
 
 # %% [markdown]
+# **Figure 5.2. Where the water is higher, fewer axes tell anything, and each of them tells less.**
 # Orange: told. Grey: error. Each doubling of $\beta$ lifts the water by the same height, and
 # every axis that is still dry pays $\tfrac12 \log 2$ nats less.
 #
@@ -358,7 +368,7 @@ plt.show()
 # covariance has them as eigenvalues. For $H$ we take the entropy of the Gaussian with
 # these eigenvalues: a linear Gaussian model sees nothing of the data but mean and covariance.
 
-# %%
+# %% tags=["fold"]
 generator = torch.Generator().manual_seed(SEED)
 raw = torch.randn(1000, 6, generator=generator, dtype=torch.float64)
 axes_of_cloud = torch.linalg.qr(torch.randn(6, 6, generator=generator).double()).Q
@@ -380,7 +390,7 @@ for beta, (rate, distortion, _) in marked.items():
     text = f"rate {rate:6.3f}, distortion {distortion:7.3f}, slope {slope:7.3f}"
     print(f"beta {beta:5}: {text}")
 
-# %%
+# %% tags=["fold"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.7))
 left.plot(*zip(*fine, strict=True), label="best possible")
 for total in range(8, 33, 4):
@@ -400,7 +410,8 @@ right.legend()
 plt.show()
 
 # %% [markdown]
-# Left: the curve falls from the corner where nothing is said, $\mathcal R = 0$, and
+# **Figure 5.3. The best possible models reach the entropy of the data at $\beta = 1$ only; every other
+# weight costs ELBO.** Left: the curve falls from the corner where nothing is said, $\mathcal R = 0$, and
 # flattens; each point has the slope that its $\beta$ asks for, as the printed slopes say.
 # (One nat is longer upwards than across, or shorter: compare the dotted lines, which have
 # slope $-1$.) They join models of equal ELBO. The black one is the limit of all. On average
@@ -769,7 +780,7 @@ expected("05", digits, {n: middle[b][k] for n, (b, k) in tracked.items() if b in
 # | "$-$ELBO" that keeps falling as $\beta$ falls below 1 | the weighted loss was reported |
 # </details>
 
-# %% tags=["figure:rate-distortion"]
+# %% tags=["figure:rate-distortion", "fold"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
 for total in range(100, 320, 20):
     left.plot([0, 60], [total, total - 60], color="0.6", lw=0.6, ls=":")
@@ -796,11 +807,12 @@ right.set_title("Unweighted test -ELBO; points: seeds")
 plt.show()
 
 # %% [markdown]
-# Left: the same falling curve as in the exact case. Small $\beta$ sits at the right, with
-# long messages and sharper pictures; large $\beta$ climbs up on the left, until the message
-# is empty. Right: both directions away from the best $\beta$ cost ELBO. In the exact case
-# the minimum was at 1. On test images, after a short training, it need not lie exactly there, and
-# the printed line says where it fell.
+# **Figure 5.4. A larger $\beta$ buys a shorter message with distortion, and of these $\beta$ 1 costs
+# least in ELBO.** Left: each mark is one training, the black line joins the medians. Small $\beta$ sits
+# at the right, with long messages; large $\beta$ climbs up on the left, until the message
+# is empty. Right: what $\mathcal D + \mathcal R$ comes to. In the exact case
+# the minimum was at 1. On test images, after a short training, it need not lie exactly there: between
+# these five prices nobody looked.
 #
 # ### Is the slope minus beta?
 #
@@ -826,7 +838,7 @@ secants = {pair: secant(middle[pair[0]], middle[pair[1]]) for pair in neighbours
 for (low, high), slope in secants.items():
     print(f"between beta {low:g} and {high:g}: {slope:.2f} nats for a nat")
 
-# %%
+# %% tags=["fold"]
 figure, ax = plt.subplots(figsize=(6.5, 2.6))
 for row, ((low, high), slope) in enumerate(secants.items()):
     ax.plot([low, high], [row, row], color="0.75", lw=7, ls="-", solid_capstyle="butt")
@@ -841,7 +853,8 @@ ax.set_title("Grey: from one beta to the next. Dot: secant of medians; marks: se
 plt.show()
 
 # %% [markdown]
-# So the weight can be read off the curve: whoever shows you rate and distortion of three
+# **Figure 5.5. The slope of the curve between two models lies between their two $\beta$: each dot
+# stands on its grey bar.** So the weight can be read off the curve: whoever shows you rate and distortion of three
 # models tells you roughly which $\beta$ made the one in the middle.
 
 # %%
@@ -861,7 +874,7 @@ claims.show(
 # %% [markdown]
 # ### What the pictures look like
 
-# %%
+# %% tags=["fold"]
 x = test_x[:8]
 first = [sweep[beta, SEED] for beta in BETAS]
 rows = torch.cat([x, *(model.reconstruct(x) for model in first)])
@@ -876,10 +889,11 @@ right.set_title("Draws from the prior")
 plt.show()
 
 # %% [markdown]
-# From top to bottom the reconstructions get simpler and closer to an average. After so few
-# steps even the first row confuses some digits; more of them change as $\beta$ grows, while
-# slant and width survive long. With the largest $\beta$ nothing of the image is left, and every
-# draw is the average digit. Eight draws are too few to rank the other rows.
+# **Figure 5.6. From row to row a nat gets dearer, and in the last row almost nothing of the image is
+# left.** Left: the same eight test images, through a model of each $\beta$. Ask of each row what still
+# comes back: the digit, its slant, its width? After so few steps even the first row may
+# confuse a digit. Right: decoded draws from the prior. In the last row they are the average digit as
+# well; eight draws are too few to rank the other rows.
 
 # %% [markdown]
 # ### Move beta yourself
@@ -887,7 +901,7 @@ plt.show()
 # The list holds the models that were just trained. Watch the point walk along the curve.
 
 
-# %%
+# %% tags=["fold"]
 def show_beta(figure, beta, image):
     model, point = sweep[beta, SEED], points[beta, SEED]
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))
@@ -920,7 +934,7 @@ widgets.explore(
 #
 # The same axes, latent by latent: the price of each in falling order.
 
-# %%
+# %% tags=["fold"]
 some = BETAS[1:5] or BETAS
 figure, axes = plt.subplots(1, len(some), figsize=(10, 2.6), sharey=True, squeeze=False)
 for ax, beta in zip(axes[0], some, strict=True):
@@ -934,8 +948,9 @@ axes[0, 0].set_ylabel("KL, nats")
 plt.show()
 
 # %% [markdown]
-# The water rises: all prices shrink together, and the cheapest latents come nearest to the
-# dashed line of 0.05 nats, below which we say that a latent does not pay. In the exact model
+# **Figure 5.7. The water rises: the dearer a nat, the fewer of them the ten latents pay together.** Each
+# panel is one model, its latents sorted by what they pay. Below the dashed line of 0.05 nats
+# we say that a latent does not pay. In the exact model
 # the rate of each active axis falls by the same amount, half the logarithm of the factor on
 # $\beta$, until it is 0; these bars need not.
 
@@ -1038,7 +1053,7 @@ def pixel_mean_loss(model, x, beta=1.0):
     return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
 
 
-# %%
+# %% tags=["fold"]
 HEAD = f"{'':34}" + " ".join(f"{name:>10}" for name in NAMES)
 
 
@@ -1131,7 +1146,7 @@ print(f"{'medians, test digits':34}" + " ".join(f"{name:>10}" for name in NAMES)
 for name, table in patients.items():
     print(line(name, {n: mid(table, n) for n in NAMES}))
 
-# %%
+# %% tags=["fold"]
 figure, ax = plt.subplots(figsize=(7, 3))
 shown = [name for name in patients if "beta = 0" not in name]
 for row, name in enumerate(reversed(shown)):
@@ -1145,9 +1160,12 @@ ax.set(
 plt.show()
 
 # %% [markdown]
-# Read the table from the top. At the high rate few of the 20 latents pay, and the pictures
-# are poor. Step 1: with $\beta = 0$ the distortion falls, so the KL is involved; but *involved* is not
-# *the cause*. The **warm-up of the KL** treats it, and what it wins differs from seed to
+# **Figure 5.8. No run at the high constant rate, treated or not, reaches those with a schedule.** Each dot
+# is one seed; further to the left is better.
+#
+# Now read the table from the top. How many of the 20 latents pay at the high rate, and what does a test
+# image cost? Step 1: where the distortion falls with $\beta = 0$, the KL is involved; but *involved*
+# is not *the cause*. The **warm-up of the KL** treats it, and what it wins differs from seed to
 # seed: look at its three dots. **Free bits** need a second look: up to 0.1 nats a latent costs
 # nothing, so there is no reason to go below, and *paying* jumps up whether or not the decoder
 # listens. *Moving* can be bought in the same way: a mean may wander within what is free.
@@ -1399,28 +1417,34 @@ check.diagnose(diagnose, next_step)
 # %% [markdown]
 # ## Half-way: check yourself
 #
-# A good place to stop; the rest asks another question.
+# The first sitting ends here; the rest asks another question. With three of these four you can go
+# on. If you miss more, the section in brackets is the one to read again.
 #
-# 1. A report says "our training keeps 20 of 20 latents active, the old one keeps 6". Which numbers do
-#    you ask for before you believe that it is better?
-# 2. Two models have the points (rate 5.4, distortion 141) and (rate 14.5, distortion 113).
-#    Between which betas do you place the secant?
-# 3. You double $\sigma_x$ of a Gaussian decoder. Which change of $\beta$ does the same to the
-#    latents?
+# 1. An axis has the variance 3, and $\sigma_x^2 = 0.5$. Which rate and which error has it at $\beta = 4$, and
+#    which at $\beta = 8$? (*The smallest case*)
+# 2. A report says "our training keeps 20 of 20 latents active, the old one keeps 6". Which numbers do
+#    you ask for before you believe that it is better? (*Patient B*)
+# 3. Two models have the points (rate 5.4, distortion 141) and (rate 14.5, distortion 113).
+#    Between which betas do you place the secant? (*Is the slope minus beta?*)
+# 4. You double $\sigma_x$ of a Gaussian decoder. Which change of $\beta$ does the same to the
+#    latents? (*Patient C*)
 #
 # <details><summary>Answers</summary>
 #
-# 1. Rate, distortion and unweighted $-$ELBO of both on test images, over several seeds, and whether
+# 1. At $\beta = 4$ the level is 2: $\tfrac12 \log \tfrac32 = 0.203$ nats and an error of 2. At $\beta = 8$ it
+#    is 4, above the variance: no rate, and the whole 3 stays as error.
+# 2. Rate, distortion and unweighted $-$ELBO of both on test images, over several seeds, and whether
 #    free bits were used. A count can be bought, and $-$ELBO cannot.
-# 2. $(141 - 113) / (14.5 - 5.4) = 3.1$: a beta below 3.1 made the one with the long message, one above
-#    3.1 the other (here 1 and 4).
-# 3. Four times the $\beta$: only $\beta\sigma_x^2$ counts.
+# 3. $(141 - 113) / (14.5 - 5.4) = 3.1$: a beta below 3.1 made the one with the long message, one above
+#    3.1 the other.
+# 4. Four times the $\beta$: only $\beta\sigma_x^2$ counts.
 # </details>
 
 # %% [markdown]
 # ## Does a large beta find the factors?
 #
-# Second sitting. Higgins et al. hoped for more than short messages. If every nat is dear, they argued, the
+# The second sitting needs of the first: rate, distortion, and that a latent without price or listener
+# is inactive. Higgins et al. hoped for more than short messages. If every nat is dear, they argued, the
 # code should spend one latent on each independent cause of the picture: a
 # **disentangled** code. To test this we need pictures whose causes are known.
 #
@@ -1443,8 +1467,9 @@ print(
 )
 
 # %% [markdown]
-# The course draws them by rule: every combination of shape, scale and place, each once. A
-# perfect code would have one latent for each factor.
+# **Figure 5.9. Sprites: one picture for every combination of shape, scale and place.** The course draws
+# them by rule, each combination once. The printed line counts the values of each factor. A
+# perfect code would have one latent for each.
 #
 # ### The mutual information gap
 #
@@ -1463,6 +1488,32 @@ print(
 # be compared. Ours is that of Locatello et al. (2019): the posterior *means* of all pictures,
 # each latent cut into 20 equal bins, `mutual_info_score` of scikit-learn on the counts.
 #
+# **By hand.** Four pictures and one factor with the values 0, 0, 1, 1. It has the entropy
+# $H(v) = \log 2 = 0.693$ nats. Three latents, already in bins:
+#
+# | Latent | its bin in the four pictures | mutual information with the factor |
+# |---|---|---|
+# | 1 | 0, 0, 1, 1 | it gives the factor away: the whole 0.693 nats |
+# | 2 | 0, 0, 0, 1 | the sum below: 0.216 nats |
+# | 3 | 0, 1, 0, 1 | each bin has both values equally often: 0 nats |
+#
+# 1. *Latent 2.* Its pairs (bin, value) are (0, 0) twice, (0, 1) and (1, 1). Bin 0 has the share
+#    $\tfrac34$, bin 1 has $\tfrac14$, each value $\tfrac12$. So the sum is
+#    $\tfrac12 \log \tfrac{1/2}{3/4 \cdot 1/2} + \tfrac14 \log \tfrac{1/4}{3/4 \cdot 1/2} + \tfrac14 \log \tfrac{1/4}{1/4 \cdot 1/2} = 0.144 - 0.101 + 0.173 = 0.216$.
+# 2. *Sort.* The best is 0.693, the second 0.216; the third does not matter.
+# 3. *Divide.* The gap is $(0.693 - 0.216) / 0.693 = 0.69$.
+# 4. *A tie.* Were latent 3 a copy of latent 1, best and second would be equal, and the gap 0.
+
+# %% tags=["nbval-check-output"]
+print(
+    "mutual information, nats:",
+    [
+        round(float(mutual_info_score([0, 0, 1, 1], latent)), 3)
+        for latent in ([0, 0, 1, 1], [0, 0, 0, 1], [0, 1, 0, 1])
+    ],
+)
+
+# %% [markdown]
 # ### Exercise 05.5 · The mutual information gap
 #
 # *core, medium, 12 minutes*
@@ -1654,7 +1705,7 @@ read = {key: readable(c, true_factors, order) for key, c in sprite_codes.items()
 scores = {key: gap.mean().item() for key, gap in gaps.items()}
 sprite_points = {k: place(m, shapes.images) for k, m in sprite_models.items()}
 
-# %%
+# %% tags=["fold"]
 views = {"gap": gaps, "best single latent": best_latent, "whole code, read": read}
 of_beta = {
     (name, beta): torch.stack([view[beta, s] for s in SPRITE_SEEDS]).median(0).values
@@ -1675,16 +1726,16 @@ axes[2].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Left to right: separated, told by one latent, told by all together. Look at the scale: its
-# gap is small, and yet it is read from the whole code of nearly every unseen picture.
-# **The gap measures separation, not information.**
+# **Figure 5.10. The gap measures separation, not information: that of the scale is small, and yet the
+# scale is read from the whole code of most unseen pictures.** Left to right: separated, told by one
+# latent, told by all together; one mark for each $\beta$, the median of five seeds.
 # (The third panel counts exact hits out of 3, 4, 12 and 12 values, so its factors are not
 # equally hard. The shape may fall below guessing: every combination exists once, so a
 # picture in the other half with the same place and scale has another shape.)
 #
 # Now the seeds. Beside them stand the rotated codes.
 
-# %%
+# %% tags=["fold"]
 figure, ax = plt.subplots(figsize=(7, 3.2))
 columns = {"rotated": turned[wide]}
 for beta in SPRITE_BETAS:
@@ -1701,7 +1752,8 @@ ax.set_title("Dots: rotations, seeds; bars: medians; a perfect code has 1")
 plt.show()
 
 # %% [markdown]
-# The bars are what you compared:
+# **Figure 5.11. No model comes near the 1 of a perfect code; the rotated codes show what mixing by
+# chance scores.** Each dot is a rotation or a seed, each bar a median. The bars are what you compared:
 
 # %%
 predict.truth(
@@ -1806,7 +1858,7 @@ is_active = active_units(sprite_mu).cpu() & (sprite_price > 0.05)
 centre = 3 * 12 * 12 // 2 + 78  # an item in the middle of the list
 positions = torch.linspace(-2, 2, 9, device=device)
 
-# %%
+# %% tags=["fold"]
 names = []
 strips = []
 for latent in ranked.tolist():
@@ -1823,15 +1875,16 @@ labels = {"row_labels": names, "column_labels": columns}
 plots.show_images(torch.cat(strips), 9, **labels)
 
 # %% [markdown]
-# One row for each latent, the dearest at the top, from $-2$ to $2$, with the factor of
-# which it tells most, as a share of that factor's entropy. **Ask of each row** what
+# **Figure 5.12. One row for each latent, the dearest at the top, moved from $-2$ to $2$ while the others
+# stay.** The label names the factor of which the latent tells most, and the share of that factor's
+# entropy. **Ask of each row** what
 # changes: place, size, shape, or several at once. Where a row changes several, the code
 # mixes factors; where the figure fades out here and in there, the decoder has not learned to
 # move it. An inactive latent, if there is one, is
 # marked and greyed out: moving it changes nothing.
 
 
-# %%
+# %% tags=["fold"]
 def show_traversal(figure, latent, position, sprite):
     number = ranked[latent - 1].item()
     z = sprite_mu[sprite]
@@ -1866,9 +1919,9 @@ widgets.explore(
 # ## Which beta? It depends on the data
 #
 # $\beta = 4$ means nothing without the size of picture and code. Distortion is a sum over
-# pixels, so a picture with more of them has more to save and can afford a dearer message. Higgins et al. therefore report $\beta_{\text{norm}} = \beta Z / D$
-# (they call the sizes M and N): the weight that $\beta$ has when **both** terms are
-# averaged over their dimensions. The digits of the beginning in three sizes, 250 of the large ones, and the
+# pixels, so a picture with more of them has more to save and can afford a dearer message. Higgins et al.
+# (2017) therefore report $\beta_{\text{norm}} = \beta Z / D$, latents above the line and pixels below (they
+# call the sizes M and N): the weight of the KL when **both** terms are averaged over their dimensions. The digits of the beginning in three sizes, 250 of the large ones, and the
 # sprites:
 
 # %%
@@ -1963,8 +2016,8 @@ claims.show(
 # *core, medium, 8 minutes*
 #
 # Another program minimises "reconstruction + weight · KL", and you see the shapes that it prints:
-# `x_shape` is $(B, C, H, W)$, colours and all, and `mu_shape` is $(B, Z)$. `pixels` is `"mean"` or
-# `"sum"`, what it does with the $C \cdot H \cdot W$ numbers of a picture; `latents` says the same of the
+# `x_shape` is (B, C, H, W), colours and all, and `mu_shape` is (B, Z). `pixels` is `"mean"` or
+# `"sum"`, what it does with the C · H · W numbers of a picture; `latents` says the same of the
 # KL. Over the batch both terms are means. Return two numbers: the $\beta$ of the ELBO in our
 # convention, with both sums, and $\beta_{\text{norm}} = \beta Z / D$.
 #
@@ -2092,7 +2145,8 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 # *extension, hard, 60 minutes*
 #
 # Choose one. **Capacity control** (Burgess et al. 2018): minimise
-# $\mathcal D + 1000\,|\mathcal R - c|$ and let $c$ grow from 0 to 12 nats during training.
+# $\mathcal D + \gamma\,|\mathcal R - c|$ and let $c$ grow from 0 to 12 nats during the first half of the
+# training, then hold it. Burgess et al. take $\gamma = 1000$; choose your own and say why.
 # **Total correlation** (Chen et al. 2018): split the KL into three parts and put the weight
 # only on the one that measures how dependent the latents are. Train on the sprites with at
 # least five seeds, and report gap, rate, distortion and spread beside the numbers above.
@@ -2100,10 +2154,13 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $c$ | the rate that is asked for, in nats (in lesson 03 a factor on the KL) | number | `capacity` |
+# | $\gamma$ | what a nat of distance from $c$ costs, in nats | number | `gamma` |
 #
 # <details><summary>Hint 1: capacity</summary>
 #
-# Write a class like `CuredLoss`: it knows its step, so it can compute the capacity.
+# Write a class like `CuredLoss`: it knows its step, so it can compute the capacity. On which side of
+# $c$ does the loss fall, and how fast? At $\mathcal R = c$ you need $\gamma$ above the nats that one more
+# nat of rate would save, no more.
 # </details>
 # <details><summary>Hint 2: total correlation</summary>
 #
@@ -2114,8 +2171,29 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 # <details><summary>Hint 3: a fair comparison</summary>
 #
 # Compare at equal rate, not at equal weight: the same weight on another term is another
-# price.
+# price. And a trap: however near $\mathcal R$ is to $c$, the gradient of $\gamma\,|\mathcal R - c|$ has the
+# size of $\gamma$. If your distortion lies far above the targets, $\gamma$ may be what drowns it.
 # </details>
+#
+# The next cell holds targets under a fold. They are computed from the models above: if each is the best
+# at its own price, then at a rate between theirs the lowest distortion lies above all lines of slope
+# $-\beta$ through their points, and below the straight line between the two neighbours.
+
+# %%
+check.where_to_arrive(
+    sprite_points,
+    scores,
+    turned[wide],
+    rates=(9, 12, 14),
+    settings=f"Medians of {len(SPRITE_SEEDS)} seeds, {SPRITE_STEPS} steps, "
+    f"Z = {SPRITE_LATENT}, peak rate {PEAK_RATE:g}, batches of {BATCH}. "
+    "A capacity that moves leaves fewer steps for the last price, so a nat or two "
+    "more of distortion are no fault. Tens of nats more are: the weight is too "
+    "large. Less than the first number: were codes sampled, and all sprites scored?",
+)
+
+# %% [markdown]
+# Your predictions of this lesson, beside what was measured:
 
 # %%
 predict.review()

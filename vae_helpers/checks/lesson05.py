@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from vae_helpers.checks.capacity import where_to_arrive
 from vae_helpers.checks.core import (
     Part,
     Symptom,
@@ -16,6 +17,16 @@ from vae_helpers.checks.core import (
     parts,
 )
 from vae_helpers.checks.usual import kl_each, then
+
+__all__ = [
+    "active",
+    "beta_between",
+    "diagnose",
+    "information_gap",
+    "kl_weight",
+    "translate_beta",
+    "where_to_arrive",
+]
 
 # 05.1
 
