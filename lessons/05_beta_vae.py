@@ -413,16 +413,16 @@ plt.show()
 # **Figure 5.3. The best possible models reach the entropy of the data at $\beta = 1$ only; every other
 # weight costs ELBO.** Left: the curve falls from the corner where nothing is said, $\mathcal R = 0$, and
 # flattens; each point has the slope that its $\beta$ asks for, as the printed slopes say.
-# (One nat is longer upwards than across, or shorter: compare the dotted lines, which have
-# slope $-1$.) They join models of equal ELBO. The black one is the limit of all. On average
-# $-\log p_\theta(x)$ is at least $H$, because the difference of the two is a KL; so no
+# The dotted lines have slope $-1$ and join models of equal ELBO. (They look flatter than that because a
+# nat is not drawn equally long upwards and across.) The dashed one is the limit of all: on average
+# $-\log p_\theta(x)$ is at least $H$, because the difference of the two is a KL, so no
 # model lies below $-\mathrm{ELBO} = H$ (Alemi et al., 2018). The curve touches
 # it where its own slope is $-1$. This needs two things, which hold here: a latent for each
 # of the six axes, and a noise of 0.2 that is below the smallest eigenvalue, 0.25. A larger
 # fixed noise would leave a gap. Right:
 # hence the minimum at $\beta = 1$. (The point of $\beta = 32$ lies above the left frame.)
 #
-# For discrete data the two ends of the black line have names. At $\mathcal R = 0$,
+# For discrete data the two ends of this limit have names. At $\mathcal R = 0$,
 # $\mathcal D = H$ lies the *auto-decoding limit*: the decoder knows the data by itself, the
 # code says nothing. At $\mathcal R = H$, $\mathcal D = 0$ lies the *auto-encoding limit*:
 # the code says all. **Both have the same ELBO.** A good ELBO alone does not mean a useful
@@ -2145,7 +2145,7 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 # *extension, hard, 60 minutes*
 #
 # Choose one. **Capacity control** (Burgess et al. 2018): minimise
-# $\mathcal D + \gamma\,|\mathcal R - c|$ and let $c$ grow from 0 to 12 nats during the first half of the
+# $\mathcal D + \gamma\,|\mathcal R - c|$ and let $c$ grow from 0 to 12 nats during the first third of the
 # training, then hold it. Burgess et al. take $\gamma = 1000$; choose your own and say why.
 # **Total correlation** (Chen et al. 2018): split the KL into three parts and put the weight
 # only on the one that measures how dependent the latents are. Train on the sprites with at
