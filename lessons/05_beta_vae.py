@@ -1443,8 +1443,7 @@ check.diagnose(diagnose, next_step)
 # %% [markdown]
 # ## Does a large beta find the factors?
 #
-# The second sitting needs of the first: rate, distortion, and that a latent without price or listener
-# is inactive. Higgins et al. hoped for more than short messages. If every nat is dear, they argued, the
+# The second sitting takes from the first what rate, distortion and active latents are. Higgins et al. hoped for more than short messages. If every nat is dear, they argued, the
 # code should spend one latent on each independent cause of the picture: a
 # **disentangled** code. To test this we need pictures whose causes are known.
 #
