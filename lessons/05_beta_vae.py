@@ -1357,7 +1357,7 @@ claims.show(
 # the distortion below 200, so the code is not empty. Three latents pay the 5 nats, more than
 # a nat each: these are in use, and most others are off. This is `lost latents`. The KL is
 # known to be involved, so `KL off` tells nothing new. In the ward warm-up was a matter of luck
-# and free bits bought the count; what brought the latents back with every seed was the
+# and free bits bought the count; what helped with every seed was the
 # `schedule`.
 # </details>
 #
