@@ -15,9 +15,11 @@ def roc(sheet: Sheet) -> None:
     sheet.begin(
         360,
         "Five scores, every threshold: the ROC curve",
-        f"""The area below the ROC curve counts pairs in which the strange score is higher:
-        {right:g} of {count}. A threshold falls through five scores; a strange one is a step
-        up, a normal one a step to the right, and a tie is slanted.""",
+        f"""The area below the ROC curve counts the pairs in which the strange score is higher:
+        {right:g} of {count}.""",
+        """Left, five scores on an axis and a threshold. Right, the curve that arises while the
+        threshold falls: a strange score is a step up, a normal one a step to the right, and a
+        tie is slanted.""",
     )
     place = scale(0.5, 4.5, 34, 290)
     with sheet.part("scores"):
@@ -70,9 +72,11 @@ def protocol(sheet: Sheet) -> None:
     sheet.begin(
         320,
         "Three bins of images, each with one job",
-        """The test images are reported on once and choose nothing. Normal images fit the
-        model, other normal images choose the threshold, and images of neither, normal and
-        strange, are scored. The way back from the test to the threshold is forbidden.""",
+        """The test images are reported on once and choose nothing. A threshold that has seen
+        them flatters.""",
+        """Three boxes in a row: normal images fit the model, other normal images choose the
+        threshold, and images of neither, normal and strange, are scored. The way back from the
+        test to the threshold is crossed out.""",
     )
     bins = [
         ("fit", "1. Fit", "training images,", "all normal", "model"),
@@ -114,8 +118,8 @@ def protocol(sheet: Sheet) -> None:
         sheet.lines(
             429,
             270,
-            "forbidden: the threshold would be fitted to",
-            "the test images, and a broken report flatters",
+            "forbidden: the threshold would be",
+            "fitted to the images of the report",
             size=14,
         )
     sheet.circle(30, 264, 6, "data", fill=0.05)
@@ -131,9 +135,10 @@ def threshold(sheet: Sheet) -> None:
     sheet.begin(
         320,
         f"Why {n} normal scores promise one false alarm in {n + 1}",
-        f"""A new normal score lies above all {n} others with probability 1/{n + 1}. The
-        {n} sorted validation scores leave {n + 1} places, all equally likely for the next one;
-        the threshold is the score in place {place}, and one of the places lies above it.""",
+        f"""A new normal score is as likely in one place as in another, so it lies above all
+        {n} with probability 1/{n + 1}. Nothing else is assumed.""",
+        f"""The {n} sorted validation scores leave {n + 1} places, all equally likely for the next
+        one; the threshold is the score in place {place}, and one of the places lies above it.""",
     )
     left, step = 40, 28
     with sheet.part("scores"):
