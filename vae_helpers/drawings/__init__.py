@@ -10,7 +10,7 @@ green the true posterior, pink noise, grey the prior, ink the data. Dashes, hatc
 markers say the same without colour. Every number comes from a formula in the code.
 
 A drawing leaves a notebook as `text/html`, an SVG image with its caption as text below it,
-and as a small `image/png` for viewers that drop images out of HTML; why both, and why no
+and as a small `image/png` for GitHub's viewer and for LaTeX. Why both, and why never as
 `image/svg+xml`, stands in vae_helpers/pictures.py.
 """
 

@@ -57,8 +57,8 @@ def two_kls(sheet: Sheet) -> None:
     sheet.begin(
         420,
         "Two KLs: one is a price, the other is the gap",
-        """The KL to the prior is paid in the loss; the KL to the true posterior is the gap that
-        nobody can compute.""",
+        """The KL to the prior is paid in the loss; the KL to the true posterior is the gap, as
+        intractable as log p(x).""",
         """Three bells stand on one axis, the prior, q and the true posterior, and a bar below adds
         the numbers. Reconstruction minus the first KL is the ELBO; the ELBO plus the second is
         log p(x).""",

@@ -165,8 +165,7 @@ def which_code(sheet: Sheet) -> None:
     sheet.begin(
         330,
         "Which code for which job?",
-        """Restore with the mean, train with a sample, make new images from the prior: each job
-        needs one of the three codes.""",
+        "Restore with the mean, train with a sample, make new images from the prior.",
         """Two bells q(z | x) start from an image: on the first the mean is marked, on the second
         four samples, which show what the image leaves open. The third bell is the prior with four
         draws; it starts from no image.""",

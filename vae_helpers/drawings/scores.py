@@ -52,13 +52,13 @@ def roc(sheet: Sheet) -> None:
             points.append((across(false), up(found)))
         sheet.curve(points, width=3.5, down_to=up(0), fill=0.1)
         sheet.curve([points[0], points[-1]], width=1.5, dash="dotted")
-        sheet.text(506, 230, "AUROC", halo=True)
-        sheet.text(506, 250, f"{right:g} / {count} = {right / count:g}", halo=True)
+        sheet.text(530, 232, "AUROC")
+        sheet.text(530, 252, f"{right:g} / {count} = {right / count:g}")
     with sheet.part("threshold"):
         false = sum(n > THRESHOLD for n in NORMAL) / len(NORMAL)
         found = sum(s > THRESHOLD for s in STRANGE) / len(STRANGE)
         sheet.circle(across(false), up(found), 7, "ink")
-        sheet.text(across(false) + 12, up(found) + 20, "$τ$", size=16, halo=True)
+        sheet.text(across(false) - 6, up(found) - 14, "$τ$", size=16)
     sheet.curve([(380, 84), (380, 284), (600, 284)], width=1.5)
     for value in (0, 1):
         sheet.text(across(value), 302, str(value), size=13)
@@ -135,8 +135,8 @@ def threshold(sheet: Sheet) -> None:
     sheet.begin(
         320,
         f"Why {n} normal scores promise one false alarm in {n + 1}",
-        f"""A new normal score is as likely in one place as in another, so it lies above all
-        {n} with probability 1/{n + 1}. Nothing else is assumed.""",
+        f"""A new score from the same source is as likely in one place as in another, so it lies
+        above all {n} with probability 1/{n + 1}.""",
         f"""The {n} sorted validation scores leave {n + 1} places, all equally likely for the next
         one; the threshold is the score in place {place}, and one of the places lies above it.""",
     )
