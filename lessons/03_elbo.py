@@ -201,7 +201,13 @@ predict.truth("prior draws that hit", 100 * hits[0.1])
 # This is what **intractable** means: the integral exists, but it has no formula, and in 20
 # dimensions neither this grid nor these draws can be afforded. The way out: let somebody who
 # has seen $x$ propose the codes. That is the encoder, and its proposal is $q_\phi(z \mid x)$.
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("vae", mark=("encoder", "q"))
+
+# %% [markdown]
 # ## Smallest case: guess the posterior, get a bound
 #
 # Let the guess be a Gaussian, $q(z \mid x) = \mathcal N(\mu, \sigma^2)$. How far one density

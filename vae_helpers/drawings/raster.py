@@ -6,6 +6,7 @@ brings the font, so that nothing must be installed.
 
 import io
 import math
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import PathPatch
@@ -43,11 +44,13 @@ class Box:
 def png(source: str) -> bytes:
     """The text of a drawing's SVG file -> a PNG file with a palette of few colours."""
     picture = image(source)
-    # The largest areas keep their colours; the edges of letters and lines get the nearest.
+    # The colours that mean something, and those of the largest areas; edges of letters
+    # and lines get the nearest.
+    named = sorted(set(re.findall(r'(?:fill|stroke)="(#\w+)"', source)))
+    colours = [tuple(round(255 * value) for value in to_rgb(name)) for name in named]
     areas = sorted(picture.getcolors(picture.width * picture.height), reverse=True)
-    colours: list[tuple] = []
     for _, colour in areas:
-        if len(colours) < COLOURS and all(math.dist(colour, c) > 20 for c in colours):
+        if len(colours) < COLOURS and all(math.dist(colour, c) > 9 for c in colours):
             colours.append(colour)
     palette = Image.new("P", (1, 1))
     palette.putpalette([value for colour in colours for value in colour])
