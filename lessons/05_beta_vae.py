@@ -2185,6 +2185,7 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 # $-\beta$ through their points, and below the straight line between the two neighbours.
 
 # %%
+# From this run's own models: no target is typed.
 check.where_to_arrive(
     sprite_points,
     scores,
