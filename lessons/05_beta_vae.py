@@ -1731,8 +1731,8 @@ axes[2].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# **Figure 5.10. The gap measures separation, not information: that of the scale is small, and yet the
-# scale is read from the whole code of most unseen pictures.** Left to right: separated, told by one
+# **Figure 5.10. The gap measures separation: a small one for the scale, which the whole code still
+# tells.** Most unseen pictures give the scale away. Left to right: separated, told by one
 # latent, told by all together; one mark for each $\beta$, the median of five seeds.
 # (The third panel counts exact hits out of 3, 4, 12 and 12 values, so its factors are not
 # equally hard. The shape may fall below guessing: every combination exists once, so a
