@@ -6,7 +6,8 @@ where the lesson has it. `expect` has no decimal of its own. In the words of a p
 
     {band NAME}      is the band of a number of an Expected panel, from the record
     {seen PATTERN}   is what the first group of the pattern finds in the printed output of the
-                     built notebook, below the heading of the row, else anywhere in it
+                     built notebook, below the heading of the row, else anywhere in it;
+                     {seen:2 PATTERN} rounds it to two decimals
     {held SENTENCE}  is in how many recorded runs a claim held; its first words are enough
 """
 
@@ -24,7 +25,7 @@ from vae_helpers import claims, expected, records
 
 PLANS = ROOT / "instructor" / "plans"
 HEADING = re.compile(r"^(#+) +(.+?) *$", re.MULTILINE)
-LOOKED_UP = re.compile(r"\{(band|seen|held) ([^{}]+)\}")
+LOOKED_UP = re.compile(r"\{(band|seen|held)(?::(\d))? ([^{}]+)\}")
 BLOCK = re.compile(r"(<!-- plans[^>]*-->\n).*?(<!-- /plans -->)", re.DOTALL)
 FIGURE = re.compile(r"Figure (\w\w?\.\d+)")
 TYPED = re.compile(r"(?<!= )-?\b\d+\.\d+|\b\d+ ?%")  # "beta = 0.5" names a setting
@@ -163,12 +164,12 @@ def look_up(stem: str, step: Step, words: str) -> str:
     """
 
     def value(found: re.Match) -> str:
-        kind, name = found[1], found[2].strip()
+        kind, digits, name = found[1], found[2], found[3].strip()
         where = f"plans/{stem[:2]}.toml, {step.at or step.title!r}"
         result = {"band": _band, "held": _held, "seen": _seen}[kind](stem, step, name)
         if not result:
             raise PlanError(f"{where}: nothing found for {{{kind} {name}}}")
-        return result
+        return f"{float(result):.{digits}f}" if digits else result
 
     return LOOKED_UP.sub(value, words)
 
