@@ -41,7 +41,8 @@ class Step:
     """A row of a plan.
 
     Attributes:
-        at: heading of the notebook, word for word; empty if the notebook is not needed.
+        at: heading of the notebook, word for word ("Exercise 05.4" is enough for an
+            exercise); empty if the notebook is not needed.
         minutes: for each plan of the guide; 0 leaves the row out.
         title: what stands in the place of a heading, for a question or a pause.
         show: what the class sees or does.
@@ -85,13 +86,21 @@ def read(stem: str) -> Plan:
     for row in table["step"]:
         if extra := set(row) - known:
             raise PlanError(f"{path.name}: {sorted(extra)} is no part of a row: {row}")
-        steps.append(Step(**{**row, "minutes": tuple(row["minutes"])}))
+        at = _whole(stem, row.get("at", ""))
+        steps.append(Step(**{**row, "at": at, "minutes": tuple(row["minutes"])}))
     plan = Plan(stem, tuple(table["minutes"]), table.get("lost", ""), tuple(steps))
     for which, minutes in enumerate(plan.minutes):
         total = sum(step.minutes[which] for step in plan.steps)
         if total != minutes:
             raise PlanError(f"{path.name}: rows of {minutes} minutes add up to {total}")
     return plan
+
+
+def _whole(stem: str, at: str) -> str:
+    """ "Exercise 05.4" -> its whole heading, if the lesson has it; others as they are."""
+    if not re.fullmatch(r"Exercise \w+\.\d", at):
+        return at
+    return next((w for _, w in headings(stem) if w.startswith(f"{at} ")), at)
 
 
 @cache
