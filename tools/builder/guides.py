@@ -80,6 +80,8 @@ def read(stem: str) -> Plan:
         PlanError: minutes that do not add up, or an unknown key, with its name.
     """
     path = PLANS / f"{stem[:2]}.toml"
+    if not path.exists():
+        raise PlanError(f"no plan for teachers: write instructor/plans/{path.name}")
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     known = set(Step.__dataclass_fields__)
     steps = []
