@@ -113,7 +113,7 @@ fork: ready ## REPOSITORY=https://github.com/YOU/NAME: point all links to your f
 
 FILE ?= vae-course.zip
 zip: ## FILE=vae-course.zip: the last commit without solutions and guides, for an LMS
-	git archive --format=zip --prefix=vae-course/ --output="$(FILE)" HEAD . \
+	@git archive --format=zip --prefix=vae-course/ --output="$(FILE)" HEAD . \
 	  ':(exclude)notebooks/solutions' ':(exclude)lessons' ':(exclude)instructor' ':(exclude)tests' \
 	  ':(exclude)benchmarks' ':(exclude)site' ':(exclude)tools' ':(exclude).github'
 	@echo "$(FILE) is for learners: unpack, then uv run vae-course (see its README)."
