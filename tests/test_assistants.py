@@ -1,7 +1,9 @@
 """What AI assistants and editors are told, as far as files can tell them."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 from zipfile import ZipFile
 
@@ -43,6 +45,7 @@ def test_colab_hides_its_assistant_in_learners_notebooks_only(stem):
     assert "colab" not in solved
 
 
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("make"), reason="make")
 def test_the_zip_for_an_lms_has_the_lessons_and_no_solution(tmp_path):
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")

@@ -257,8 +257,16 @@ def _cells(stem: str, step: Step, first: bool) -> list[str]:
         show.append(f"**Move** {', '.join(moves)}.")
     show += [step.longer] if step.longer and not first else []
     asked = [step.ask, f"→ {step.answer}" if step.answer else ""]
-    cells = [where, " ".join(show), step.expect, " ".join(filter(None, asked))]
+    expect = step.expect or label_of(stem, step.at)
+    cells = [where, " ".join(show), expect, "<br>".join(filter(None, asked))]
     return [" ".join(look_up(stem, step, words).split()) for words in cells]
+
+
+def label_of(stem: str, at: str) -> str:
+    """How important, how hard and how long an exercise is, as its lesson says."""
+    below = _text(stem).partition(f" {at}\n")[2] if at.startswith("Exercise") else ""
+    found = re.match(r"\s*\*(\w+, \w+, \d+ minutes)\*", below)
+    return found[1] if found else ""
 
 
 def table(plan: Plan, which: int) -> str:
