@@ -109,6 +109,7 @@ TRUE = {
         ({"show": "Figure 3.99"}, "no Figure 3.99"),
         ({"expect": "a gap of 0.07"}, "a typed number, 0.07"),
         ({"expect": "{seen the gap is (XYZ)}"}, "nothing found"),
+        ({"expect": "{seen a{2}(b)}"}, "not understood"),
         ({"expect": "{band a number of nobody}"}, "nothing found"),
         ({"expect": "{held A claim of nobody}"}, "nothing found"),
     ],

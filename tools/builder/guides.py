@@ -171,7 +171,8 @@ def look_up(stem: str, step: Step, words: str) -> str:
     """The words of a row with its numbers in place of the braces.
 
     Raises:
-        PlanError: what is asked for is not there; the message names lesson, row and name.
+        PlanError: what is asked for is not there, or has braces of its own; the message names
+            lesson, row and name.
     """
 
     def value(found: re.Match) -> str:
@@ -182,7 +183,10 @@ def look_up(stem: str, step: Step, words: str) -> str:
             raise PlanError(f"{where}: nothing found for {{{kind} {name}}}")
         return f"{float(result):.{digits}f}" if digits else result
 
-    return LOOKED_UP.sub(value, words)
+    found = LOOKED_UP.sub(value, words)
+    if left := re.search(r"\{(?:band|seen|held).*", found):
+        raise PlanError(f"{step.at!r}: not understood (braces in it?): {left[0]}")
+    return found
 
 
 def _band(stem: str, step: Step, name: str) -> str:
