@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab site test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims sentences glossary drawings memory bench links binder-check fork assignment grade test-grading lint clean
+.PHONY: help ready lab site test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims sentences glossary guides drawings memory bench links binder-check fork zip assignment grade test-grading lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -83,6 +83,9 @@ sentences: ready ## list the sentences of the lessons that compare, for whoever 
 glossary: ready ## write GLOSSARY.md, the symbols and the words of all lessons
 	PYTHONPATH=tools $(BIN)/python tools/make_glossary.py
 
+guides: ready ## write the plans into the teachers' guides, with the numbers of the notebooks
+	PYTHONPATH=tools $(BIN)/python -m builder.publish
+
 drawings: ready ## write the drawings of the lessons, light and dark, to figures/drawings
 	$(BIN)/python -m vae_helpers.drawings figures/drawings
 
@@ -107,6 +110,13 @@ links: ready ## look for dead links
 BRANCH ?= main
 fork: ready ## REPOSITORY=https://github.com/YOU/NAME: point all links to your fork
 	$(BIN)/python tools/set_repository.py $(REPOSITORY) --branch $(BRANCH)
+
+FILE ?= vae-course.zip
+zip: ## FILE=vae-course.zip: the last commit without solutions and guides, for an LMS
+	@git archive --format=zip --prefix=vae-course/ --output="$(FILE)" HEAD . \
+	  ':(exclude)notebooks/solutions' ':(exclude)lessons' ':(exclude)instructor' ':(exclude)tests' \
+	  ':(exclude)benchmarks' ':(exclude)site' ':(exclude)tools' ':(exclude).github'
+	@echo "$(FILE) is for learners: unpack, then uv run vae-course (see its README)."
 
 # Grading has an environment of its own: learners need nothing of nbgrader.
 GRADE ?= .venv-grade

@@ -104,7 +104,7 @@ def test_the_guide_of_a_lesson_names_its_minutes(stem):
     said = re.search(r"Reading (\d+) minutes,\s(?:core\s)?exercises?\s(\d+)", text)
     wanted = [LESSONS[stem]["read"], LESSONS[stem]["exercise_minutes"]]
     assert said and [int(n) for n in said.groups()] == wanted, "run `make build`"
-    other = publish.in_guide(text, {"read": 700, "exercise_minutes": 800})
+    other = publish.in_guide(text, {"stem": stem, "read": 700, "exercise_minutes": 800})
     assert "Reading 700 minutes" in other and re.search(r"exercises?\s800\b", other)
     assert publish.in_guide(other, LESSONS[stem]) == text
 

@@ -3,7 +3,7 @@
     make new-lesson NUMBER=08 NAME=representations
 
 writes lessons/08_representations.py, its entry in lessons/course.toml, the checks, the
-answers that test them, the instructors' page, values for `make settings` and a line in
+answers that test them, the instructors' page and its plan, values for `make settings` and a line in
 CHANGELOG.md, from the templates in tools/new_lesson/. Nothing that exists is overwritten. Then edit the lesson,
 and `make build ARGS=08`.
 """
@@ -52,6 +52,7 @@ def new_lesson(number: str, name: str, root: Path = ROOT) -> list[Path]:
         "check.py.txt": root / f"vae_helpers/checks/lesson{number}.py",
         "answers.py.txt": root / f"tests/answers/lesson{number}.py",
         "guide.md.txt": root / f"instructor/lesson_{number}.md",
+        "plan.toml.txt": root / f"instructor/plans/{number}.toml",
     }
     if there := [str(path) for path in targets.values() if path.exists()]:
         raise ValueError(f"is there already and is left alone: {', '.join(there)}")

@@ -26,6 +26,8 @@ KERNEL = {
     "language": "python",
     "name": "python3",
 }
+# Colab's own switch, *Edit, Notebook settings, Hide generative AI features*, as it is saved.
+NO_AI = {"generative_ai_disabled": True}
 
 
 def course() -> dict:
@@ -202,6 +204,8 @@ def make_notebook(lesson: dict, table: dict, *, solved: bool) -> NotebookNode:
     book = nbformat.v4.new_notebook(cells=timed)
     book.nbformat_minor = 5
     book.metadata = NotebookNode({"kernelspec": KERNEL})
+    if not solved:
+        book.metadata["colab"] = NotebookNode(NO_AI)
     return book
 
 

@@ -10,7 +10,8 @@ from itertools import pairwise
 from nbformat import NotebookNode
 from PIL import Image
 
-from builder.notebook import LESSONS, ROOT, is_appendix, links
+from builder import guides
+from builder.notebook import LESSONS, ROOT, course, is_appendix, links
 
 COLOURS = 32  # of a published figure
 WAY = Image.Quantize.MAXCOVERAGE  # the usual palette spends its colours on greys
@@ -200,14 +201,15 @@ def in_readme(text: str, table: dict) -> str:
 
 
 def in_guide(text: str, lesson: dict) -> str:
-    """A guide for instructors with the minutes of its lesson."""
+    """A guide for instructors with the minutes and the plans of its lesson."""
     text = re.sub(r"\bReading \d+ min", f"Reading {lesson['read']} min", text)
     exercises = rf"\g<1>{lesson['exercise_minutes']}"
-    return re.sub(r"(minutes,\s(?:core\s)?exercises?\s)\d+", exercises, text)
+    text = re.sub(r"(minutes,\s(?:core\s)?exercises?\s)\d+", exercises, text)
+    return guides.in_guide(text, lesson["stem"])
 
 
 def update_texts(table: dict) -> None:
-    """Put table and minutes into the README, and minutes into the guides."""
+    """Put table and minutes into the README, minutes and plans into the guides."""
     pages = [(ROOT / "README.md", lambda text: in_readme(text, table))]
     for lesson in table["lesson"]:
         path = ROOT / "instructor" / f"lesson_{lesson['stem'][:2]}.md"
@@ -216,3 +218,7 @@ def update_texts(table: dict) -> None:
         old = path.read_text(encoding="utf-8") if path.exists() else ""
         if (new := change(old)) != old:
             path.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":  # make guides
+    update_texts(course())

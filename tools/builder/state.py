@@ -205,7 +205,8 @@ def state(book: NotebookNode, path: Path, stem: str) -> str:
     found = built.metadata.get("vae_course", {})
     if found.get("inputs") != digest(inputs(built)):
         return "edited"
-    return "current" if found == mark(book, stem) else "old"
+    alike = built.metadata.get("colab") == book.metadata.get("colab")
+    return "current" if alike and found == mark(book, stem) else "old"
 
 
 def with_the_same_code(
