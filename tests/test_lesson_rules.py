@@ -122,6 +122,29 @@ def test_no_result_rests_on_a_learners_answer(stem):
 
 
 @every_lesson
+def test_films_and_live_figures_only_show(stem):
+    """Records of claims leave their cells out: no other cell may read what they define."""
+    own, read = set(), set()
+    for cell in (c for c in _cells(stem) if c.cell_type == "code"):
+        tree = ast.parse(cell.source)
+        if {"film", "live"} & set(cell.metadata.get("tags", [])):
+            shows = "films.show(" in cell.source or "widgets." in cell.source
+            assert shows, f"{stem}: a tag for nothing\n{cell.source}"
+            kinds = ast.FunctionDef | ast.ClassDef
+            own |= {node.name for node in tree.body if isinstance(node, kinds)}
+            for node in (n for n in tree.body if not isinstance(n, kinds)):
+                own |= {
+                    name.id
+                    for name in ast.walk(node)
+                    if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+                }
+        else:
+            assert "films.show(" not in cell.source, f"{stem}: a film without its tag"
+            read |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    assert not own & read, f"{stem}: {own & read} is read or set elsewhere"
+
+
+@every_lesson
 def test_functions_use_what_they_are_given(stem):
     """A function may read its arguments, imports, other functions and UPPER_CASE names.
 
@@ -190,7 +213,7 @@ def test_nothing_that_a_lesson_must_not_do(stem):
 def test_a_figure_is_followed_by_words(stem):
     cells = _cells(stem)
     for i, cell in enumerate(cells):
-        draws = "plots.show" in cell.source or "plt.show" in cell.source
+        draws = re.search(r"(plots|plt|films)\.show", cell.source)
         if cell.cell_type == "code" and draws and not cell.source.startswith("def "):
             after = [c.cell_type for c in cells[i + 1 : i + 3]]
             assert "markdown" in after, f"{stem}: no words after\n{cell.source}"
