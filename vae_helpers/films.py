@@ -88,7 +88,8 @@ def show(
             f"a film needs 2 frames or more and words, got {frames} frames"
         )
     places: list = []
-    with torch.random.fork_rng(devices=[]):  # whatever is drawn, nothing later changes
+    # Whatever a frame draws at random, nothing later in the lesson changes.
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         times = [i / (frames - 1) for i in range(frames)]
         pictures = [_frame(draw, t, width, height, places) for t in times]
         kept = _frame(draw, still, width, height, places)
