@@ -1824,7 +1824,7 @@ def film_walk(figure, t):
 
 films.show(
     film_walk,
-    "A hundred and fifty points start anywhere and follow the learned score. Left, without "
+    "Points start anywhere and follow the learned score. Left, without "
     "noise, they end on the tops of three clouds. Right, with noise, they spread over "
     "the clouds and keep moving.",
     frames=22,

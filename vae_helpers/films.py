@@ -132,7 +132,9 @@ def _frame(
             ax.set_position(place)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    places[:] = places or [ax.get_position(original=True) for ax in figure.axes]
+    if not places:
+        canvas.draw()  # axes of a fixed aspect find their place in the second go
+        places += [ax.get_position(original=True) for ax in figure.axes]
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
