@@ -20,7 +20,8 @@ from vae_helpers.pictures import as_html
 SCALE = 1.5  # pixels of a frame for each pixel of the page
 LIMIT = 300 * 1024  # bytes of a film
 WAY = Image.Quantize.MAXCOVERAGE  # the usual palette spends its colours on greys
-COLOURS = 32  # of all frames together: lines and letters stay sharp, and the file small
+# All frames share one palette: lines and letters stay sharp, and the file small.
+GREYS, COLOURS = 20, 40
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,8 @@ def show(
             f"the film has {len(data) // 1024} KB, more than {LIMIT // 1024}: take fewer "
             "frames or a smaller picture"
         )
-    png = _file(kept.quantize(COLOURS, WAY), "PNG", optimize=True)
-    return Film(data, png, round(100 * width), " ".join(words.split()))
+    still_file = _file(kept.quantize(GREYS + COLOURS, WAY), "PNG", optimize=True)
+    return Film(data, still_file, round(100 * width), " ".join(words.split()))
 
 
 def _frame(
@@ -139,13 +140,16 @@ def _frame(
 
 
 def _of_few_colours(pictures: list[Image.Image]) -> list[Image.Image]:
-    """The same pictures with one palette, which is taken from the first, middle and last."""
+    """The same pictures with one palette: greys, and colours of first, middle and last."""
     across, down = pictures[0].size
     some = Image.new("RGB", (across, 3 * down))
     for row, i in enumerate((0, len(pictures) // 2, -1)):
         some.paste(pictures[i], (0, row * down))
-    palette = some.quantize(COLOURS, WAY, dither=Image.Dither.NONE)
-    none = {"palette": palette, "dither": Image.Dither.NONE}
+    found = some.quantize(COLOURS, WAY, dither=Image.Dither.NONE).getpalette()
+    greys = [round(255 * i / (GREYS - 1)) for i in range(GREYS) for _ in "rgb"]
+    few = Image.new("P", (1, 1))
+    few.putpalette([*greys, *found[: 3 * COLOURS]])
+    none = {"palette": few, "dither": Image.Dither.NONE}
     return [picture.quantize(**none).convert("RGB") for picture in pictures]
 
 

@@ -160,7 +160,7 @@ def complaints(book: NotebookNode) -> list[str]:
 def save_figures(book: NotebookNode) -> None:
     """Write what a cell tagged "figure:NAME" shows to figures/NAME.png.
 
-    A film goes to figures/NAME.webp, as it is.
+    A film goes to figures/NAME.webp, as it is, and its still to NAME.png.
     """
     for cell in book.cells:
         for tag in cell.metadata.get("tags", []):
@@ -171,6 +171,8 @@ def save_figures(book: NotebookNode) -> None:
                 data = base64.b64decode(INLINE.search(pages[0])[1])
                 if "<picture>" in pages[0]:
                     path.with_suffix(".webp").write_bytes(data)
+                    still = re.search(r"data:image/png;base64,([^\"]+)", pages[0])[1]
+                    path.write_bytes(base64.b64decode(still))
                     continue
                 with Image.open(io.BytesIO(data)) as picture:
                     few = picture.convert("RGB").quantize(
