@@ -15,10 +15,12 @@ DISPLAY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
 ADDRESSES = re.compile(r"<[^>]+>|\]\([^)]*\)")
 LATER = "Second reading"  # begins the heading of what a first reading leaves out
-DRAWS = re.compile(r"plots\.show|plt\.show|films\.show|widgets\.(explore|pad|draw)")
+DRAWS = re.compile(
+    r"plots\.show|plt\.show|films\.show|widgets\.explore|pads\.(pad|canvas)"
+)
 # Cells that draw, and whose code teaches nothing of the lesson: shown on a click.
 SHOWN_ONLY = re.compile(
-    r"^(widgets\.explore|drawings\.show|films?\.show)\(", re.MULTILINE
+    r"^(widgets\.explore|pads\.\w+|drawings\.show|films?\.show)\(", re.MULTILINE
 )
 
 

@@ -24,7 +24,7 @@ RECORDS = ROOT / "vae_helpers" / "records"
 PANELS = ["claims", "expected", "records"]
 PACKING = ["pictures"]  # how a figure leaves a notebook
 SHOWING = {*PANELS, "plots", "widgets", "progress", "runtime", "sources", "download"}
-SHOWING |= {"predict", "drawings", "pictures", "films"}
+SHOWING |= {"predict", "drawings", "pictures", "films", "pads"}
 DRAWING = set(
     "plot scatter legend imshow axhline axvline axline text annotate fill_between bar barh "
     "hist errorbar grid step contour contourf quiver set axis tick_params margins loglog "
