@@ -1005,6 +1005,28 @@ films.show(
 # lies 1.2 standard deviations of the cloud from its middle. Between two clouds the picture
 # is neither digit.
 #
+# Now drag the point yourself, or focus the plane and use the arrow keys. Find a place far
+# from every test image: what does the decoder make of it?
+
+# %% tags=["live"]
+from vae_helpers import pads
+
+
+def decode_place(x, y):
+    code = torch.tensor([[x, y]])
+    nearest = (plane_mu - code).norm(dim=1).min()
+    sentence = (
+        f"Code ({x:.1f}, {y:.1f}); the nearest test image lies {nearest:.2f} away."
+    )
+    return plane.decode(code.to(device)).sigmoid(), sentence
+
+
+pads.pad(
+    lambda ax: plots.show_codes(plane_mu[:1000], digits.test_labels[:1000], ax=ax),
+    decode_place,
+)
+
+# %% [markdown]
 # A point is only the middle of $q_\phi(z \mid x)$. The next figure draws the posterior of
 # forty images as ellipses of one standard deviation, over the prior.
 
@@ -1026,6 +1048,36 @@ plt.show()
 # posterior**; the cloud in the figure before shows its centres. It has thin places where the prior has
 # plenty, and tongues beyond the outermost circle. A draw from the prior that falls into a
 # thin place gives a poor image, however good the reconstructions are.
+#
+# **Draw a digit of your own**, or choose a test image. From left to right: the image, its
+# reconstruction with two latents and with twenty, and its posterior in the plane, a bright
+# spot over the grey prior. Try a digit, then something that is none. What happens to the loss?
+
+# %% tags=["live"]
+from vae_helpers import pads
+
+
+def describe_drawing(image):
+    x, rows, said = image.to(device), [image.to(device)], []
+    noise = torch.Generator().manual_seed(SEED)
+    for one in (plane, better):
+        mu, logvar = one.encode(x)
+        eps = torch.randn(20, mu.shape[1], generator=noise).to(device)
+        logits = one.decode(distributions.reparameterize(mu, logvar, eps))
+        cost = -bernoulli_log_likelihood(x.expand_as(logits), logits).mean()
+        price = kl_to_standard_normal(mu, logvar).mean()
+        rows.append(one.decode(mu).sigmoid())
+        said.append(f"Z = {mu.shape[1]}: {cost:.0f} + {price:.0f} = {cost + price:.0f}")
+    mu, logvar = plane.encode(x)
+    places = plots.square_of_codes(4.0, 28).to(device)
+    spot = torch.exp(-0.5 * ((places - mu) ** 2 / logvar.exp().clamp_min(0.02)).sum(1))
+    prior = torch.exp(-0.5 * (places**2).sum(1))
+    rows.append((spot + 0.3 * prior).clamp(0, 1).view(1, 1, 28, 28))
+    sentence = "Reconstruction + KL = -ELBO, nats, from 20 codes. "
+    return torch.cat(rows), sentence + "; ".join(said) + "."
+
+
+pads.canvas(describe_drawing, test_x[:20].cpu())
 
 # %% [markdown]
 # ## From a 3 to an 8

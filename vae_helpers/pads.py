@@ -32,13 +32,14 @@ DRAG = f"""const pad = this; {SEND}
 if (event.type == 'pointerdown') {{ pad.setPointerCapture(event.pointerId); pad.focus(); }}
 else if (!event.buttons || Date.now() - (pad.sent || 0) < 30) return;
 pad.sent = Date.now(); const place = pad.getBoundingClientRect();
-send([2 * (event.clientX - place.left) / place.width - 1,
+send(['place', 2 * (event.clientX - place.left) / place.width - 1,
       1 - 2 * (event.clientY - place.top) / place.height].join(' '));"""
 KEYS = f"""const pad = this; {SEND}
-const way = {{ArrowLeft: 'left', ArrowRight: 'right', ArrowUp: 'up', ArrowDown: 'down'}};
+const way = {{ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]}};
 if (!(event.key in way)) return; event.preventDefault(); event.stopPropagation();
-pad.count = (pad.count || 0) + 1; send(way[event.key] + ' ' + pad.count);"""
-STEPS = {"left": (-1, 0), "right": (1, 0), "up": (0, 1), "down": (0, -1)}
+pad.keys = pad.keys || [Math.random(), 0, 0];
+for (const i of [0, 1]) pad.keys[i + 1] += way[event.key][i];
+send('keys ' + pad.keys.join(' '));"""
 
 
 def pad(
@@ -88,16 +89,20 @@ def pad(
         images, text = answer(x, y)
         return *png(images, len(images), magnify), text
 
+    pressed = ["", 0, 0]  # the page that counts, its sums of steps across and up
+
     def heard(text: str) -> None:
-        first, second = text.split()
-        if first in STEPS:
+        kind, *numbers = text.split()
+        if kind == "keys":  # sums, because ipywidgets may leave a message out
+            page, *sums = numbers[0], int(numbers[1]), int(numbers[2])
+            old = pressed[1:] if page == pressed[0] else (0, 0)
+            pressed[:] = page, *sums
             x, y = (
-                c.value + step * s
-                for c, s in zip((across, up), STEPS[first], strict=True)
+                slider.value + step * (now - before)
+                for slider, now, before in zip((across, up), sums, old, strict=True)
             )
         else:
-            x, y = limit * float(first), limit * float(second)
-        # One picture for both: the first change is silent.
+            x, y = (limit * float(number) for number in numbers)
         across.value, up.value = (max(-limit, min(limit, v)) for v in (x, y))
 
     box = _box(surface, draw, heard, (across, up), extra=[dot])
