@@ -302,6 +302,31 @@ plt.show()
 # draws them together.** Lines join each $\varepsilon$, at the bottom, to its $z$, at
 # the top; the order of the samples never changes.
 
+# %% tags=["film"]
+from vae_helpers import films
+
+
+def film_samples(figure, t):
+    mu, sigma = min(1, 2 * t) * 2, 1 - 0.6 * max(0, 2 * t - 1)
+    draw_samples(figure.add_subplot(), EPS, mu, sigma)
+
+
+films.show(
+    film_samples,
+    "Thirty fixed values of eps below, the samples z above. While mu grows, all "
+    "samples move right together; while sigma shrinks, they close up around mu.",
+    frames=16,
+    seconds=3,
+    height=2.5,
+    still=0.75,
+    back=True,
+)
+
+# %% [markdown]
+# **Film 2.1. The noise stands still; only $\mu$ and $\sigma$ move the samples.** First
+# $\mu$ goes from 0 to 2, then $\sigma$ from 1 to 0.4, and back again. No sample jumps, so
+# each has a slope in $\mu$ and in $\sigma$.
+
 # %% [markdown]
 # ## The maths: moving the gradient inside the average
 #

@@ -479,6 +479,34 @@ print(f"gap that remains: {gaps.min():.3f} nats")
 # %%
 predict.truth("gap of the best Gaussian", gaps.min())
 
+# %% tags=["film"]
+from vae_helpers import films
+
+
+def film_gap(figure, t):
+    mu, sigma = (1 - t) * 0 + t * mus[i].item(), sigmas[j].item() ** t
+    above, below = figure.subplots(1, 2, width_ratios=(1.6, 1))
+    draw_guess(above, below, round(mu, 2), round(sigma, 2), min(floor, -11.0))
+    above.set(ylim=(0, 1.5), xlabel="code z")
+    above.legend(loc="upper left")
+    below.set_ylabel("nats")
+
+
+films.show(
+    film_gap,
+    "Left, the guess q slides from the prior to the best Gaussian and covers the true "
+    "posterior. Right, the hatched KL shrinks and the ELBO rises to log p(x), without "
+    "reaching it.",
+    frames=20,
+    width=6,
+    height=2.6,
+)
+
+# %% [markdown]
+# **Film 3.1. While $q$ slides to the posterior, the ELBO rises by what the gap loses.** It
+# starts at the prior and ends at the best Gaussian. The ceiling, $\log p_\theta(x)$, stands
+# still: it does not depend on $q$.
+
 # %% [markdown]
 # The gap does not vanish: the posterior is lopsided, and no Gaussian is. (In
 # [the exact case](A1_exact_case.ipynb), an appendix, it does.)

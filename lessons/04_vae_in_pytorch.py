@@ -871,6 +871,66 @@ plots.show_images(
 # small details.** Below the test images, decoded: the mean of each posterior, and one
 # draw from it.
 #
+# How much of the picture does the price buy? Let the code move from the prior to the
+# posterior of each image: its mean is a share of $\mu$, its log-variance the same share of
+# $\log\sigma^2$, from 0 to 1. (The model is trained; this is no film of the training.)
+
+# %% tags=["film"]
+from vae_helpers import films
+
+film_x = test_x[:200]
+
+
+@torch.no_grad()
+def film_prices(model, x, shares):
+    """At shares of the way from prior to posterior: the two terms, nats per image."""
+    mu, logvar = model.encode(x)
+    fresh = torch.Generator().manual_seed(SEED)
+    eps = torch.randn(mu.shape, generator=fresh).to(mu.device)
+    found = {"reconstruction": [], "KL": []}
+    for share in shares:
+        own = share * mu, share * logvar
+        logits = model.decode(distributions.reparameterize(*own, eps))
+        found["reconstruction"].append(-bernoulli_log_likelihood(x, logits).mean())
+        found["KL"].append(kl_to_standard_normal(*own).mean())
+    return {name: torch.stack(values).tolist() for name, values in found.items()}
+
+
+film_shares = [i / 34 for i in range(35)]
+film_curves = film_prices(better, film_x, film_shares)
+
+
+# %% tags=["film"]
+def film_emerging(figure, t):
+    now = round(34 * t)
+    axes = figure.subplot_mosaic([["pictures", name] for name in film_curves])
+    shown = better.decode(film_shares[now] * better.encode(film_x[:4])[0]).sigmoid()
+    labels = {"row_labels": ["image", "decoded"], "ax": axes["pictures"]}
+    plots.show_images(torch.cat([film_x[:4], shown]), 4, **labels)
+    for name, curve in film_curves.items():
+        colour = plots.COLOURS[name == "KL"]
+        axes[name].plot(film_shares, curve, color=colour, ls="-")
+        axes[name].plot(film_shares[now], curve[now], "o", color="black")
+        axes[name].set(title=f"{name} {curve[now]:.1f} nats", ylim=(0, None))
+    axes["reconstruction"].set_xticklabels([])
+    axes["KL"].set_xlabel("share of the way to q")
+
+
+films.show(
+    film_emerging,
+    "Four digits emerge from one blob, the same for all, while their codes move from "
+    "the prior to the posteriors. The KL climbs and the reconstruction cost falls.",
+    frames=18,
+    width=6.5,
+    height=2.8,
+)
+
+# %% [markdown]
+# **Film 4.1. While the KL climbs, the blob turns into this digit.** At first the code says
+# nothing and costs nothing, and every image gets the same blob. The curves are means over
+# 200 test images. How many nats of reconstruction does one nat of code save at the left,
+# and how many at the right?
+#
 # Now the same network **makes** digits from noise:
 
 # %% tags=["figure:draws"]
@@ -931,8 +991,66 @@ plt.show()
 # Right: what the decoder makes of each place.
 #
 # Two dimensions are for pictures only: the panels show how many nats they cost.
+
+# %% tags=["film", "figure:walk"]
+from vae_helpers import films
+
+turns = torch.linspace(0, 2 * math.pi, 101)
+rim = torch.stack([turns.sin(), turns.cos()], dim=1)  # a circle, clockwise from above
+rim = plane_mu.mean(0) + 1.2 * plane_mu.std(0) * rim  # as wide as the cloud
+
+
+def film_walk(figure, t):
+    z = rim[round(100 * t)]
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1))
+    plots.show_codes(plane_mu[:400], digits.test_labels[:400], ax=left)
+    left.plot(*rim.T, color="black", ls=":", lw=1)
+    left.plot(*z, "o", color="black", ms=10, mec="white")
+    left.set(xlim=(-4, 4), ylim=(-4, 4), aspect="equal", title="A place in the plane")
+    picture = plane.decode(z[None].to(device)).sigmoid()
+    plots.show_images(picture, 1, title="What the decoder makes of it", ax=right)
+
+
+films.show(
+    film_walk,
+    "A point walks round the plane of codes, from cloud to cloud; beside it the "
+    "decoded picture, which turns from one digit into the next without a jump.",
+    frames=30,
+    seconds=6,
+    width=6,
+    height=3.1,
+    still=0.45,
+)
+
+# %% [markdown]
+# **Film 4.2. A walk round the plane turns digit into digit without a jump.** The dotted line
+# lies 1.2 standard deviations of the cloud from its middle. Between two clouds the picture
+# is neither digit.
 #
-# A point is only the middle of $q_\phi(z \mid x)$. Here is the whole of forty of them:
+# Now drag the point yourself, or focus the plane and use the arrow keys. Find a place far
+# from every test image: what does the decoder make of it?
+
+# %% tags=["live"]
+from vae_helpers import pads
+
+
+def decode_place(x, y):
+    code = torch.tensor([[x, y]])
+    nearest = (plane_mu - code).norm(dim=1).min()
+    sentence = (
+        f"Code ({x:.1f}, {y:.1f}); the nearest test image lies {nearest:.2f} away."
+    )
+    return plane.decode(code.to(device)).sigmoid(), sentence
+
+
+pads.pad(
+    lambda ax: plots.show_codes(plane_mu[:1000], digits.test_labels[:1000], ax=ax),
+    decode_place,
+)
+
+# %% [markdown]
+# A point is only the middle of $q_\phi(z \mid x)$. The next figure draws the posterior of
+# forty images as ellipses of one standard deviation, over the prior.
 
 # %%
 figure, ax = plt.subplots(figsize=(5, 4.6))
@@ -955,6 +1073,36 @@ plt.show()
 # **aggregate posterior**; figure 4.6 shows its centres. It has thin places where the
 # prior has plenty, and tongues beyond the outermost circle. A draw from the prior that
 # falls into a thin place gives a poor image, however good the reconstructions are.
+#
+# **Draw a digit of your own**, or choose a test image. From left to right: the image, its
+# reconstruction with two latents and with twenty, and its posterior in the plane, a bright
+# spot over the grey prior. Try a digit, then something that is none. What happens to the loss?
+
+# %% tags=["live"]
+from vae_helpers import pads
+
+
+def describe_drawing(image):
+    x, rows, said = image.to(device), [image.to(device)], []
+    noise = torch.Generator().manual_seed(SEED)
+    for one in (plane, better):
+        mu, logvar = one.encode(x)
+        eps = torch.randn(20, mu.shape[1], generator=noise).to(device)
+        logits = one.decode(distributions.reparameterize(mu, logvar, eps))
+        cost = -bernoulli_log_likelihood(x.expand_as(logits), logits).mean()
+        price = kl_to_standard_normal(mu, logvar).mean()
+        rows.append(one.decode(mu).sigmoid())
+        said.append(f"Z = {mu.shape[1]}: {cost:.0f} + {price:.0f} = {cost + price:.0f}")
+    mu, logvar = plane.encode(x)
+    places = plots.square_of_codes(4.0, 28).to(device)
+    spot = torch.exp(-0.5 * ((places - mu) ** 2 / logvar.exp().clamp_min(0.02)).sum(1))
+    prior = torch.exp(-0.5 * (places**2).sum(1))
+    rows.append((spot + 0.3 * prior).clamp(0, 1).view(1, 1, 28, 28))
+    sentence = "Reconstruction + KL = -ELBO, nats, from 20 codes. "
+    return torch.cat(rows), sentence + "; ".join(said) + "."
+
+
+pads.canvas(describe_drawing, test_x[:20].cpu())
 
 # %% [markdown]
 # ## From a 3 to an 8

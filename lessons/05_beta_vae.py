@@ -421,6 +421,46 @@ plt.show()
 # of the six axes, and a noise of 0.2 that is below the smallest eigenvalue, 0.25. A larger
 # fixed noise would leave a gap. Right:
 # hence the minimum at $\beta = 1$. (The point of $\beta = 32$ lies above the left frame.)
+
+# %% tags=["film"]
+from vae_helpers import films
+
+
+def film_water(figure, t):
+    beta = 2 ** (6 * t - 1)  # from 1/2 to 32
+    level, bottom = beta * VARIANCE, 0.05
+    bars, curve = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    figure.get_layout_engine().set(wspace=0.08)
+    told = values.clamp_min(level) - level
+    bars.bar(range(1, 7), values.clamp_max(level) - bottom, bottom=bottom, color="0.75")
+    bars.bar(range(1, 7), told, bottom=level, color=plots.COLOURS[1])
+    bars.axhspan(bottom, level, color=plots.COLOURS[5], alpha=0.3, lw=0)
+    bars.axhline(level, color=plots.COLOURS[0])
+    rate, distortion, active = exact_point(values, VARIANCE, beta)
+    bars.set(yscale="log", ylim=(bottom, 12), xlabel="axis", xticks=range(1, 7))
+    bars.set(
+        ylabel="variance", title=f"beta {beta:.1f}, axes above the water: {active}"
+    )
+    curve.plot(*zip(*fine, strict=True), label="best possible")
+    curve.plot(rate, distortion, "o", color=plots.COLOURS[1])
+    curve.set(xlim=(-0.5, 10), ylim=(0, 45), xlabel="rate R, nats")
+    curve.set(ylabel="distortion D, nats", title=f"R {rate:.1f}, D {distortion:.1f}")
+
+
+films.show(
+    film_water,
+    "Left, six bars stand in water that rises with beta; one after the other goes "
+    "under. Right, the point of this beta climbs the curve: less rate, more error.",
+    frames=20,
+    width=7,
+    height=2.8,
+    still=0.55,
+)
+
+# %% [markdown]
+# **Film 5.1. As $\beta$ grows the water rises, and axis after axis is no longer told.** Above
+# the water, orange, is what the code tells; grey below it is error. The point on the curve
+# moves up and to the left. At $\beta = 32$ the last bar has nearly gone under.
 #
 # For discrete data the two ends of this limit have names. At $\mathcal R = 0$,
 # $\mathcal D = H$ lies the *auto-decoding limit*: the decoder knows the data by itself, the

@@ -1825,6 +1825,40 @@ print("spread:", {name: round(value, 3) for name, value in spreads.items()})
 # they spread as the data do.** The numbers over the panels are the shares of points
 # nearest to each of the three centres (crosses).
 
+# %% tags=["film"]
+from vae_helpers import films
+
+
+def film_walk(figure, t):
+    steps = round(WALK * t**2)  # slow at first: most happens early
+    torch.manual_seed(SEED)
+    panels = figure.subplots(1, 2, sharey=True)
+    for ax, noise in zip(panels, (False, True), strict=True):
+        y = walk(start[:150], score, 0.1 * BLUR**2, steps, noise=noise)
+        ax.contour(fine, fine, density_of.view(100, 100).T, levels=3, colors="0.8")
+        ax.plot(*y.T, ".", color=plots.COLOURS[0], ms=4)
+        ax.plot(*CENTRES.T, "k+")
+        ax.set(aspect="equal", xlim=(-0.2, 1.2), ylim=(-0.2, 1.2))
+        ax.set(xlabel="first coordinate")
+        ax.set_title(f"{'with' if noise else 'without'} noise, step {steps}")
+    panels[0].set_ylabel("second coordinate")
+
+
+films.show(
+    film_walk,
+    "Points start anywhere and follow the learned score. Left, without "
+    "noise, they end on the tops of three clouds. Right, with noise, they spread over "
+    "the clouds and keep moving.",
+    frames=22,
+    width=6,
+    height=3.1,
+)
+
+# %% [markdown]
+# **Film 6.1. Along the learned arrows, noise keeps the points spread out.** Grey lines: the
+# exact density, which the network never saw. Left, all points of a cloud meet at its top.
+# Right, each goes on walking, and the crowd takes the shape of the density.
+
 # %%
 far = {name: agree["far outside", name] for name in answers}
 there = {name: agree["where the data are", name][1] for name in answers}

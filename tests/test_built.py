@@ -50,8 +50,8 @@ def test_a_notebook_is_valid_executed_and_clean(stem, solved):
         if cell.cell_type == "code":
             assert cell.execution_count, "a cell without outputs was never run"
             assert not [o for o in cell.outputs if o.output_type == "error"]
-    path = builder.target(LESSONS[stem], solved)
-    assert path.stat().st_size <= publish.SIZE_LIMIT
+    size = builder.target(LESSONS[stem], solved).stat().st_size
+    assert not publish.too_large(book, size)
 
 
 @each_notebook
@@ -356,3 +356,17 @@ def test_a_drawing_is_added_without_a_training():
     assert [len(c.outputs) for c in new.cells] == [1, 0, 1]
     assert [run.is_answer(c) for c in new.cells] == [False, True, False]
     assert not notebook.is_drawing(cell("drawings.show('vae')\nb = a"))
+
+
+def test_films_have_room_of_their_own():
+    film = nbformat.v4.new_output(
+        "display_data", {"text/html": "<picture>" + "x" * 9000}
+    )
+    cells = [nbformat.v4.new_code_cell("", outputs=[film])]
+    book = nbformat.v4.new_notebook(cells=cells)
+    assert 9000 < publish.films_size(book) < 9200
+    assert publish.too_large(book, publish.SIZE_LIMIT + 9000) == ""
+    assert "without its films" in publish.too_large(book, publish.SIZE_LIMIT + 9999)
+    assert "with its films" in publish.too_large(
+        nbformat.v4.new_notebook(cells=cells * 50), publish.WITH_FILMS + 1
+    )

@@ -127,6 +127,27 @@ def test_no_result_rests_on_a_learners_answer(stem):
 
 
 @every_lesson
+def test_films_and_live_figures_only_show(stem):
+    """Records of claims leave their cells out: no other cell may read what they define."""
+    own, read = set(), set()
+    for cell in (c for c in _cells(stem) if c.cell_type == "code"):
+        tree = ast.parse(cell.source)
+        if {"film", "live"} & set(cell.metadata.get("tags", [])):
+            kinds = ast.FunctionDef | ast.ClassDef
+            own |= {node.name for node in tree.body if isinstance(node, kinds)}
+            for node in (n for n in tree.body if isinstance(n, ast.Assign | ast.For)):
+                names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+                inner = [n for n in ast.walk(node) if isinstance(n, ast.comprehension)]
+                walks = (n for one in inner for n in ast.walk(one.target))
+                bound = {n.id for n in walks if isinstance(n, ast.Name)}
+                own |= {n.id for n in names if isinstance(n.ctx, ast.Store)} - bound
+        else:
+            assert "films.show(" not in cell.source, f"{stem}: a film without its tag"
+            read |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    assert not own & read, f"{stem}: {own & read} is read or set elsewhere"
+
+
+@every_lesson
 def test_functions_use_what_they_are_given(stem):
     """A function may read its arguments, imports, other functions and UPPER_CASE names.
 
@@ -141,7 +162,9 @@ def test_functions_use_what_they_are_given(stem):
                 known |= {(a.asname or a.name).split(".")[0] for a in node.names}
             elif isinstance(node, ast.FunctionDef | ast.ClassDef):
                 known.add(node.name)
-    for tree in trees:
+    live = [c.source for c in _cells(stem) if "live" in c.metadata.get("tags", [])]
+    shows = [ast.dump(ast.parse(source)) for source in live]
+    for tree in (tree for tree in trees if ast.dump(tree) not in shows):
         for function in [n for n in tree.body if isinstance(n, ast.FunctionDef)]:
             if function.args.args and function.args.args[0].arg == "figure":
                 continue
@@ -195,7 +218,7 @@ def test_nothing_that_a_lesson_must_not_do(stem):
 def test_a_figure_is_followed_by_words(stem):
     cells = _cells(stem)
     for i, cell in enumerate(cells):
-        draws = "plots.show" in cell.source or "plt.show" in cell.source
+        draws = re.search(r"(plots|plt|films)\.show", cell.source)
         if cell.cell_type == "code" and draws and not cell.source.startswith("def "):
             after = [c.cell_type for c in cells[i + 1 : i + 3]]
             assert "markdown" in after, f"{stem}: no words after\n{cell.source}"
@@ -207,7 +230,8 @@ def _leaves_a_figure(cell):
     Live figures do not stay: without a kernel nothing of them is seen, so they have no
     number. Drawings and films bring their own captions.
     """
-    if cell.cell_type != "code" or "exercise" in cell.metadata.get("tags", []):
+    tags = {"exercise", "live", "film"} & {*cell.metadata.get("tags", [])}
+    if cell.cell_type != "code" or tags:
         return False
     run = [n for n in ast.parse(cell.source).body if not isinstance(n, ast.FunctionDef)]
     calls = [n for part in run for n in ast.walk(part) if isinstance(n, ast.Call)]

@@ -13,6 +13,7 @@ Not taught, so that lessons can be about VAEs:
     data, download, pixels, sprites     images, and where they come from
     generated                           a classifier, and the distance of drawn images
     plots, widgets, progress, runtime   figures, sliders, bars, device and seed
+    pads                                a plane to drag a point on, a square to draw in
     drawings                            the machine and its ideas, drawn by code
     pictures, films                     how figures leave a notebook, films that loop
     expected                            panels: is my number where three seeds were?

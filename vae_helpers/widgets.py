@@ -106,11 +106,12 @@ def explore(
             with torch.inference_mode():
                 text = draw(figure, **{n: c.value for n, c in controls.items()}) or ""
         except Exception as error:
-            sentence.value = _spoken(f"{type(error).__name__}: {error}")
+            sentence.value = spoken(f"{type(error).__name__}: {error}")
             return
         words = text or "A live figure; its controls stand beside it."
-        picture.value = as_html(render(figure), "image/png", round(100 * width), words)
-        sentence.value = _spoken(text)
+        image = as_html(render(figure), "image/png", round(100 * width), words)
+        picture.value = named_sliders(image)
+        sentence.value = spoken(text)
 
     for control in controls.values():
         control.observe(redraw, names="value")
@@ -123,6 +124,17 @@ def explore(
     return box
 
 
-def _spoken(text: str) -> str:
+def spoken(text: str) -> str:
     """A sentence that a screen reader says when it changes."""
     return f'<div role="status" aria-live="polite">{html.escape(text)}</div>'
+
+
+# ipywidgets gives the handle of a slider no name: it gets that of its label.
+NAMES = """this.closest('.vae-live')?.querySelectorAll('.noUi-handle').forEach(handle => {
+  const label = handle.closest('.widget-slider')?.querySelector('.widget-label');
+  if (label) handle.setAttribute('aria-label', label.textContent); })"""
+
+
+def named_sliders(image: str) -> str:
+    """An <img> of a live figure which, once it is shown, names the sliders beside it."""
+    return image.replace("<img ", f'<img onload="{html.escape(NAMES)}" ', 1)

@@ -96,10 +96,8 @@ def _publish(book: NotebookNode, path: Path, wrong: list[str]) -> None:
             f"{name} is not published (see {part.name}):\n" + "\n".join(wrong)
         )
     size = part.stat().st_size
-    if size > publish.SIZE_LIMIT:
-        raise SystemExit(
-            f"{name} has {size // 1024} KB, over {publish.SIZE_LIMIT // 1024} KB"
-        )
+    if too_large := publish.too_large(book, size):
+        raise SystemExit(f"{name} {too_large}")
     os.replace(part, path)
     print(f"{name}: {size // 1024} KB", flush=True)
 

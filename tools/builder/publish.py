@@ -15,7 +15,8 @@ from builder.notebook import LESSONS, ROOT, course, is_appendix, links
 
 COLOURS = 32  # of a published figure
 WAY = Image.Quantize.MAXCOVERAGE  # the usual palette spends its colours on greys
-SIZE_LIMIT = 900 * 1024
+SIZE_LIMIT = 900 * 1024  # of a notebook without its films
+WITH_FILMS = 1300 * 1024  # and with them
 CAPTION = re.compile(r"\*\*(Figure [\dA-Z]+\.\d+\. .+?)\*\*", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
@@ -87,7 +88,8 @@ def clean(book: NotebookNode) -> None:
                         output.data["text/html"], COLOURS
                     )
     pictures = [o.data for c in book.cells for o in c.get("outputs", []) if "data" in o]
-    for data in pictures if len(json.dumps(book)) > 0.95 * SIZE_LIMIT else []:
+    size = len(json.dumps(book)) - films_size(book)
+    for data in pictures if size > 0.95 * SIZE_LIMIT else []:
         if "image/png" in data:  # a notebook full of noise, which packs badly
             data["image/png"] = smaller(data["image/png"], COLOURS // 4)
             data["text/html"] = lighter(data.get("text/html", ""), COLOURS // 2)
@@ -114,6 +116,25 @@ def add_captions(book: NotebookNode) -> None:
                 )
 
 
+def films_size(book: NotebookNode) -> int:
+    """Bytes of a notebook that are films, each with its still."""
+    outputs = [o for c in book.cells for o in c.get("outputs", []) if "data" in o]
+    films = [o for o in outputs if "<picture>" in o.data.get("text/html", "")]
+    return sum(len(json.dumps(film)) for film in films)
+
+
+def too_large(book: NotebookNode, size: int) -> str:
+    """A complaint about a notebook's file of `size` bytes, or nothing."""
+    rest = size - films_size(book)
+    for what, came, limit in (
+        ("without its films", rest, SIZE_LIMIT),
+        ("with its films", size, WITH_FILMS),
+    ):
+        if came > limit:
+            return f"has {came // 1024} KB {what}, over {limit // 1024} KB"
+    return ""
+
+
 def _plain(text: str) -> str:
     """Markdown of a caption in one line, without its marks."""
     return " ".join(re.sub(r"[*`$\\\\]", "", text).split())
@@ -138,7 +159,10 @@ def complaints(book: NotebookNode) -> list[str]:
 
 
 def save_figures(book: NotebookNode) -> None:
-    """Write the figures of cells tagged "figure:NAME" to figures/NAME.png."""
+    """Write what a cell tagged "figure:NAME" shows to figures/NAME.png.
+
+    A film goes to figures/NAME.webp, as it is, and its still to NAME.png.
+    """
     for cell in book.cells:
         for tag in cell.metadata.get("tags", []):
             if tag.startswith("figure:"):
@@ -146,6 +170,11 @@ def save_figures(book: NotebookNode) -> None:
                 path = ROOT / "figures" / f"{tag.removeprefix('figure:')}.png"
                 path.parent.mkdir(exist_ok=True)
                 data = base64.b64decode(INLINE.search(pages[0])[1])
+                if "<picture>" in pages[0]:
+                    path.with_suffix(".webp").write_bytes(data)
+                    still = re.search(r"data:image/png;base64,([^\"]+)", pages[0])[1]
+                    path.write_bytes(base64.b64decode(still))
+                    continue
                 with Image.open(io.BytesIO(data)) as picture:
                     few = picture.convert("RGB").quantize(
                         64, WAY, dither=Image.Dither.NONE

@@ -15,7 +15,9 @@ DISPLAY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
 ADDRESSES = re.compile(r"<[^>]+>|\]\([^)]*\)")
 LATER = "Second reading"  # begins the heading of what a first reading leaves out
-DRAWS = re.compile(r"plots\.show|plt\.show|widgets\.explore")
+DRAWS = re.compile(
+    r"plots\.show|plt\.show|films\.show|widgets\.explore|pads\.(pad|canvas)"
+)
 CORE = re.compile(r"^# \*core, \w+, (\d+) minutes\*$", re.MULTILINE)
 # The section after which one stops, and the cell that begins the next section.
 HALF_WAY = re.compile(
@@ -23,7 +25,7 @@ HALF_WAY = re.compile(
 )
 # Cells that draw, and whose code teaches nothing of the lesson: shown on a click.
 SHOWN_ONLY = re.compile(
-    r"^(widgets\.explore|drawings\.show|films?\.show)\(", re.MULTILINE
+    r"^(widgets\.explore|pads\.\w+|drawings\.show|films?\.show)\(", re.MULTILINE
 )
 
 
@@ -62,7 +64,7 @@ def _markdown(text: str) -> Count:
 
 def is_folded(source: str, tags: Sequence[str]) -> bool:
     """Whether a code cell shows its code on a click only."""
-    return "fold" in tags or bool(SHOWN_ONLY.search(source))
+    return bool({"fold", "film", "live"} & set(tags)) or bool(SHOWN_ONLY.search(source))
 
 
 def _code(source: str, folded: bool) -> Count:

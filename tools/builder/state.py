@@ -24,7 +24,7 @@ RECORDS = ROOT / "vae_helpers" / "records"
 PANELS = ["claims", "expected", "records"]
 PACKING = ["pictures"]  # how a figure leaves a notebook
 SHOWING = {*PANELS, "plots", "widgets", "progress", "runtime", "sources", "download"}
-SHOWING |= {"predict", "drawings", "pictures", "films"}
+SHOWING |= {"predict", "drawings", "pictures", "films", "pads"}
 DRAWING = set(
     "plot scatter legend imshow axhline axvline axline text annotate fill_between bar barh "
     "hist errorbar grid step contour contourf quiver set axis tick_params margins loglog "
@@ -104,14 +104,16 @@ def record_digest(stem: str) -> str:
     """Changes when what a lesson computes changes, but not what it prints or draws.
 
     A record of claims belongs to one such state of the code. The sentences themselves are
-    left out: one that is reworded is reworded in the record too. Exercises are left out,
-    because no other cell uses what they define (tests/test_lesson_rules.py).
+    left out: one that is reworded is reworded in the record too. Exercises and cells tagged
+    "film" or "live" are left out, because no other cell uses what they define
+    (tests/test_lesson_rules.py).
     """
     path = LESSONS / f"{stem}.py"
     cells = [
         cell.source
         for cell in jupytext.read(path).cells
-        if cell.cell_type == "code" and "exercise" not in cell.metadata.get("tags", [])
+        if cell.cell_type == "code"
+        and not {"exercise", "film", "live"} & set(cell.metadata.get("tags", []))
     ]
     used = helpers_of(path.read_text(encoding="utf-8"))
     paths = sorted(p for p in used if CHECKS not in p.parents and p.stem not in SHOWING)
