@@ -462,7 +462,7 @@ films.show(
 # the water, orange, is what the code tells; grey below it is error. The point on the curve
 # moves up and to the left. At $\beta = 32$ the last bar has nearly gone under.
 #
-# For discrete data the two ends of this limit have names. At $\mathcal R = 0$,
+# For discrete data the two ends of the line D + R = H have names. At $\mathcal R = 0$,
 # $\mathcal D = H$ lies the *auto-decoding limit*: the decoder knows the data by itself, the
 # code says nothing. At $\mathcal R = H$, $\mathcal D = 0$ lies the *auto-encoding limit*:
 # the code says all. **Both have the same ELBO.** A good ELBO alone does not mean a useful

@@ -204,6 +204,7 @@ def _plane(draw_plane: Callable[[Axes], None], limit: float) -> str:
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit), title="")
     ax.tick_params(direction="in", pad=-12, labelsize=7)
     picture = as_html(widgets.render(figure), "image/png", SIZE, "")
+    picture = picture.replace('style="', 'style="display: block; ')  # no gap below it
     return picture.replace("<img ", '<img draggable="false" aria-hidden="true" ')
 
 
