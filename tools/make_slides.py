@@ -4,7 +4,8 @@
 
 Writes NN.html (slides, with the speaker's notes), NN_sheet.html (one page to fill in) and
 NN_sheet_answers.html into build/slides. Which figure, drawing, formula or question stands on
-which slide is in instructor/slides/NN.toml. The files need no network.
+which slide is in instructor/slides/NN.toml. The files need no network; to make them, MathJax is
+fetched from the npm registry, once, and run by Node.
 """
 
 import argparse
@@ -36,8 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Missing as error:
         print(f"slides: {error}", file=sys.stderr)
         return 1
-    except ImportError as error:
-        print(f"slides: {error}; `make slides` installs it", file=sys.stderr)
+    except RuntimeError as error:  # no npm, no registry, or TeX that cannot be read
+        print(f"slides: {error}", file=sys.stderr)
         return 2
     return 0
 

@@ -5,7 +5,6 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 from slides.source import Missing, Picture
-from vae_helpers import drawings
 
 SVG = "http://www.w3.org/2000/svg"
 TITLE = 44  # pixels at the top of a drawing that hold its title

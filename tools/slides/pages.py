@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from slides import tex
 from slides.plan import Plan, Slide
 from vae_helpers.plots import COLOURS
 
@@ -30,7 +31,7 @@ def layout(slide: Slide) -> str:
 
 
 def deck(plan: Plan) -> str:
-    """The slides of a lesson as one HTML file."""
+    """The slides of a lesson as one HTML file; its formulas are not drawn yet."""
     return (
         _environment()
         .get_template("deck.html")
@@ -63,5 +64,5 @@ def write(plan: Plan, folder: Path) -> list[Path]:
         f"{number}_sheet_answers.html": sheet(plan, answers=True),
     }
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(tex.draw(text), encoding="utf-8")
     return [folder / name for name in files]

@@ -12,6 +12,7 @@ import builder
 
 from slides import holes, words
 from slides.source import Lesson, Missing, Picture, picture_of
+from vae_helpers import drawings
 
 FOLDER = builder.ROOT / "instructor" / "slides"
 KINDS = ("figure", "drawing", "board", "formula", "table", "output", "code", "predict")
@@ -211,7 +212,7 @@ def _sheet(lesson: Lesson, entry: dict) -> Sheet:
     lesson.under(entry["heading"])
     name, gaps = entry["drawing"], entry["holes"]
     solved = picture_of(name)
-    source = holes.drawings.svg(name)
+    source = drawings.svg(name)
     try:
         empty = holes.as_picture(holes.with_holes(source, gaps), solved.words)
     except Missing as error:

@@ -11,7 +11,7 @@ function fit(slide) {
   for (const block of slide.querySelectorAll(".block, .lines, table, pre")) {
     const tall = () => slide.querySelector(".body").scrollHeight > slide.querySelector(".body").clientHeight + 1;
     const wide = () => block.scrollWidth > block.clientWidth + 1
-      || [...block.querySelectorAll("math, table, pre")].some(m => m.getBoundingClientRect().width > block.getBoundingClientRect().width + 1);
+      || [...block.querySelectorAll("svg, table, pre")].some(m => m.getBoundingClientRect().width > block.getBoundingClientRect().width + 1);
     const inner = block.matches("pre") ? block : block.querySelector("pre") || block;
     let size = parseFloat(getComputedStyle(inner).fontSize);
     while ((wide() || tall()) && size > 18) inner.style.fontSize = `${size -= 1}px`;
