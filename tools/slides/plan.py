@@ -153,7 +153,7 @@ def _slide(lesson: Lesson, entry: dict) -> Slide:
     if name := entry.get("predict"):
         question, measured = lesson.predict(at, name)
         blocks.append(f'<div class="question">{words.page(question)}</div>')
-        shown = f"Measured: {words.line(measured)}" if measured else ""
+        shown = f"Measured, {name}: {measured}" if measured else ""
     if number := entry.get("exercise"):
         blocks += _exercise(lesson, number)
     if place := entry.get("check"):
