@@ -222,7 +222,7 @@ class Lesson:
                     last = re.sub(r"^\*\*Predict\.?\*\*[:.]?\s*", "", last)
                     last = last[:1].upper() + last[1:]
                     have.append(f"({last[:60]} ...)")
-                    if name in last and not self._guesses(name):
+                    if name.lower() in last.lower() and not self._guesses(name):
                         found.append((last, ""))
         return _one(found, f"prediction {name!r} under {heading!r}", have)
 
