@@ -9,7 +9,7 @@ from slides.plan import Plan, Slide
 from vae_helpers.plots import COLOURS
 
 TEMPLATES = Path(__file__).with_name("templates")
-WIDE = 2.2  # a picture wider than this fills the slide; what is said stands below it
+WIDE = 1.9  # a picture wider than this fills the slide; what is said stands below it
 
 
 def _environment() -> Environment:
@@ -25,9 +25,9 @@ def layout(slide: Slide) -> str:
     """How picture, blocks and lines share a slide."""
     if slide.picture is None:
         return "words"
-    if slide.picture.aspect > WIDE or slide.blocks:
+    if slide.picture.aspect > WIDE or slide.blocks or slide.question:
         return "below"
-    return "beside" if slide.lines or slide.answer_shown else "below"
+    return "beside" if slide.lines else "below"
 
 
 def deck(plan: Plan) -> str:

@@ -19,6 +19,8 @@ KINDS = ("figure", "drawing", "board", "formula", "table", "output", "code", "pr
 KINDS += ("claims", "exercise", "check", "goals")
 WORDS = ("heading", "title", "lines", "mark", "say", "minutes", "ask", "answer")
 FEWEST, MOST, LINES = 8, 14, 3
+STUB = 9  # lines of an exercise's stub that fit below its text
+LONG = 150  # letters of TeX; a longer formula is broken at its wide spaces
 
 
 @dataclass
@@ -29,6 +31,7 @@ class Slide:
     place: str  # heading of the notebook
     kind: str
     picture: Picture | None
+    question: str  # of a prediction or of "Check yourself"; the rest waits for a key
     blocks: list[str]  # formulas, tables, code, tasks
     lines: list[str]
     answer_shown: str  # comes with the next key
@@ -132,7 +135,7 @@ def _slide(lesson: Lesson, entry: dict) -> Slide:
     _insist(entry)
     at = entry["heading"]
     under = lesson.under(at)  # the heading itself must exist
-    picture, blocks, shown = None, [], ""
+    picture, blocks, question, shown = None, [], "", ""
     if name := entry.get("figure"):
         picture = lesson.figure(at, name)
     if name := entry.get("drawing"):
@@ -143,7 +146,7 @@ def _slide(lesson: Lesson, entry: dict) -> Slide:
         blocks.append(_goals(lesson))
     if name := entry.get("formula"):
         names = [name] if isinstance(name, str) else name
-        blocks += [words.formula(lesson.formula(at, n), display=True) for n in names]
+        blocks += [_formula(lesson.formula(at, n)) for n in names]
     if name := entry.get("table"):
         blocks.append(words.page(lesson.table(at, name)))
     if name := entry.get("output"):
@@ -151,14 +154,14 @@ def _slide(lesson: Lesson, entry: dict) -> Slide:
     if name := entry.get("code"):
         blocks.append(words.code(lesson.code(at, name)))
     if name := entry.get("predict"):
-        question, measured = lesson.predict(at, name)
-        blocks.append(f'<div class="question">{words.page(question)}</div>')
+        asked, measured = lesson.predict(at, name)
+        question = words.page(asked)
         shown = f"Measured, {name}: {measured}" if measured else ""
     if number := entry.get("exercise"):
         blocks += _exercise(lesson, number)
     if place := entry.get("check"):
-        question, answer = lesson.check(place)
-        blocks.append(f'<div class="question">{words.page(question)}</div>')
+        asked, answer = lesson.check(place)
+        question = words.page(asked)
         shown = words.line(answer)
     if names := entry.get("claims"):
         found = [lesson.claim(name) for name in names]
@@ -177,6 +180,7 @@ def _slide(lesson: Lesson, entry: dict) -> Slide:
         place=words.line(under[0].path[-1] if under[0].path else at),
         kind=kind,
         picture=picture,
+        question=question,
         blocks=blocks,
         lines=[words.line(told(text)) for text in entry.get("lines", [])],
         answer_shown=shown,
@@ -185,6 +189,14 @@ def _slide(lesson: Lesson, entry: dict) -> Slide:
         answer=words.line(told(entry["answer"])),
         minutes=entry["minutes"],
     )
+
+
+def _formula(tex: str) -> str:
+    """A displayed formula, on several lines if it is long."""
+    if len(tex) > LONG and r"\qquad" in tex:
+        lines = r" \\[6pt] ".join(piece.strip() for piece in tex.split(r"\qquad"))
+        tex = rf"\begin{{gathered}} {lines} \end{{gathered}}"
+    return words.formula(tex, display=True)
 
 
 def _goals(lesson: Lesson) -> str:
@@ -200,7 +212,8 @@ def _exercise(lesson: Lesson, number: str) -> list[str]:
     heading, label, task, stub = lesson.exercise(number)
     title = f"<p><b>{words.line(heading)}</b> <i>{words.line(label)}</i></p>"
     blocks = [f'<div class="task">{title}{words.page(task)}</div>']
-    return blocks + ([words.code(stub)] if stub else [])
+    short = stub and len(stub.splitlines()) <= STUB
+    return blocks + ([words.code(stub)] if short else [])
 
 
 def _sheet(lesson: Lesson, entry: dict) -> Sheet:

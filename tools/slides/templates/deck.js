@@ -8,13 +8,14 @@ const began = Date.now();
 // A block that is wider or a slide that is taller than its place gets smaller type, but
 // never below 18 px; what does not fit then is found by the tests.
 function fit(slide) {
-  for (const block of slide.querySelectorAll(".block, .lines, table, pre")) {
+  for (const block of slide.querySelectorAll(".block, .lines, .question, table, pre")) {
     const tall = () => slide.querySelector(".body").scrollHeight > slide.querySelector(".body").clientHeight + 1;
     const wide = () => block.scrollWidth > block.clientWidth + 1
       || [...block.querySelectorAll("svg, table, pre")].some(m => m.getBoundingClientRect().width > block.getBoundingClientRect().width + 1);
     const inner = block.matches("pre") ? block : block.querySelector("pre") || block;
     let size = parseFloat(getComputedStyle(inner).fontSize);
     while ((wide() || tall()) && size > 18) inner.style.fontSize = `${size -= 1}px`;
+    if (inner.matches("pre") && wide()) inner.style.whiteSpace = "pre-wrap";
   }
 }
 
@@ -41,7 +42,7 @@ function place_slide() {
 }
 
 function forward() {
-  const waits = stops[now].querySelector(".slide .later") && !stops[now].classList.contains("told");
+  const waits = stops[now].querySelector(".slide .waits") && !stops[now].classList.contains("told");
   if (waits) show(now, true); else show(now + 1, false);
 }
 
