@@ -29,7 +29,7 @@ def test_a_plan_is_whole(number, read):
     assert plan.FEWEST <= len(made.slides) <= plan.MOST
     assert 20 <= made.minutes <= 90
     for slide in made.slides:
-        assert slide.picture or slide.blocks or slide.lines or slide.question, slide.title
+        assert slide.picture or slide.blocks or slide.results or slide.lines or slide.question, slide.title
         assert len(slide.say) > 60 and slide.ask and slide.answer, slide.title
         if slide.picture:
             assert len(slide.picture.words) > 20

@@ -19,7 +19,7 @@ FAULTS = """smallest => [...document.querySelectorAll('.slide')].flatMap((slide,
   for (const part of [...slide.querySelectorAll('*')].filter(p => !p.closest('math'))) {
     const box = part.getBoundingClientRect(), name = part.tagName + ' ' + part.textContent.slice(0, 40);
     if (part.closest('.body') && !part.ownerSVGElement && box.width
-        && (box.right > edge.right + 2 || box.left < edge.left - 2 || box.bottom > edge.bottom + 2))
+        && (box.right > edge.right + 2 || box.left < edge.left - 2 || box.top < edge.top - 2 || box.bottom > edge.bottom + 2))
       say(`${name} leaves it`);
     if (getComputedStyle(part).overflow === 'hidden' && part.scrollWidth > part.clientWidth + 1) say(`${name} is cut`);
     const own = [...part.childNodes].some(n => n.nodeType === 3 && n.data.trim());

@@ -58,7 +58,7 @@ def with_holes(source: str, holes: list[str]) -> str:
 
 def _hole(text: ElementTree.Element, number: int, letters: int) -> list:
     size = float(text.get("font-size"))
-    width, height = max(44.0, 0.52 * size * letters + 12), max(20.0, 1.5 * size)
+    width, height = max(44.0, 0.52 * size * letters + 12), max(18.0, 1.3 * size)
     x, y = float(text.get("x")), float(text.get("y"))
     x -= {"start": 4, "middle": width / 2, "end": width - 4}[text.get("text-anchor")]
     box = ElementTree.Element(f"{{{SVG}}}rect")

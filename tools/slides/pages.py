@@ -25,7 +25,7 @@ def layout(slide: Slide) -> str:
     """How picture, blocks and lines share a slide."""
     if slide.picture is None:
         return "words"
-    if slide.picture.aspect > WIDE or slide.blocks or slide.question:
+    if slide.picture.aspect > WIDE or slide.blocks or slide.results or slide.question:
         return "below"
     return "beside" if slide.lines else "below"
 

@@ -20,7 +20,7 @@ KINDS += ("claims", "exercise", "check", "goals")
 WORDS = ("heading", "title", "lines", "mark", "say", "minutes", "ask", "answer")
 FEWEST, MOST, LINES = 8, 14, 3
 STUB = 9  # lines of an exercise's stub that fit below its text
-LONG = 150  # letters of TeX; a longer formula is broken at its wide spaces
+LONG = 160  # letters of TeX; a longer formula is broken at its wide spaces
 
 
 @dataclass
@@ -31,8 +31,9 @@ class Slide:
     place: str  # heading of the notebook
     kind: str
     picture: Picture | None
-    question: str  # of a prediction or of "Check yourself"; the rest waits for a key
+    question: str  # of a prediction or of "Check yourself"; picture and results wait
     blocks: list[str]  # formulas, tables, code, tasks
+    results: list[str]  # printed output, claims
     lines: list[str]
     answer_shown: str  # comes with the next key
     say: str
@@ -135,7 +136,7 @@ def _slide(lesson: Lesson, entry: dict) -> Slide:
     _insist(entry)
     at = entry["heading"]
     under = lesson.under(at)  # the heading itself must exist
-    picture, blocks, question, shown = None, [], "", ""
+    picture, blocks, results, question, shown = None, [], [], "", ""
     if name := entry.get("figure"):
         picture = lesson.figure(at, name)
     if name := entry.get("drawing"):
@@ -150,7 +151,7 @@ def _slide(lesson: Lesson, entry: dict) -> Slide:
     if name := entry.get("table"):
         blocks.append(words.page(lesson.table(at, name)))
     if name := entry.get("output"):
-        blocks.append(words.code(lesson.output(at, name)))
+        results.append(words.code(lesson.output(at, name)))
     if name := entry.get("code"):
         blocks.append(words.code(lesson.code(at, name)))
     if name := entry.get("predict"):
@@ -166,10 +167,10 @@ def _slide(lesson: Lesson, entry: dict) -> Slide:
     if names := entry.get("claims"):
         found = [lesson.claim(name) for name in names]
         rows = [
-            f"<li>{words.line(sentence)} <b>{often} recorded runs</b></li>"
+            f"<li>{words.line(sentence)} <b>{often}</b></li>"
             for sentence, often in found
         ]
-        blocks.append(f'<ul class="claims">{"".join(rows)}</ul>')
+        results.append(f'<ul class="claims">{"".join(rows)}</ul>')
 
     def told(text: str) -> str:
         return words.fill_in(text, lesson, at)
@@ -182,6 +183,7 @@ def _slide(lesson: Lesson, entry: dict) -> Slide:
         picture=picture,
         question=question,
         blocks=blocks,
+        results=results,
         lines=[words.line(told(text)) for text in entry.get("lines", [])],
         answer_shown=shown,
         say=words.page(told(entry["say"])),

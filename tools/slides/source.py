@@ -251,8 +251,8 @@ class Lesson:
                 have += [sentence for sentence, _ in memory.get("claims", [])]
         have = list(dict.fromkeys(have))
         sentence = _one([s for s in have if piece in s], f"claim with {piece!r}", have)
-        review = claims.review((self.number, sentence))
-        return sentence, review.rows[0][2]
+        told = claims.review((self.number, sentence)).rows[0][2]
+        return sentence, re.sub(r"^held in \d+ of \d+", r"\g<0> recorded runs", told)
 
     def band(self, name: str) -> str:
         """Smallest and largest recorded value of a number of an Expected panel."""
