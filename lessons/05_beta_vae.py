@@ -318,7 +318,7 @@ drawings.show("water")
 # %% [markdown]
 # Now six axes with the variances 8, 4, 2, 1, 0.5 and 0.25, and the water. Heights are
 # logarithmic: the part of a bar above the water, as a natural logarithm and halved, is the
-# rate of that axis in nats, and what lies below the water stays as error.
+# rate of that axis in nats.
 
 # %%
 values = torch.tensor([8.0, 4.0, 2.0, 1.0, 0.5, 0.25], dtype=torch.float64)
@@ -494,7 +494,13 @@ for beta, (rate, distortion, _) in marked.items():
 
 # %% [markdown]
 # ## Posterior collapse, exactly
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("collapse")
+
+# %% [markdown]
 # A latent has **collapsed** when the encoder gives it the prior for every image: $\mu = 0$,
 # $\sigma = 1$. The formula says when this is the best one can do: $\lambda_j \le \tau$. No
 # bad luck, no bug. Does an optimiser find the same? It needs a way to count.

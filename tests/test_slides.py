@@ -29,7 +29,13 @@ def test_a_plan_is_whole(number, read):
     assert plan.FEWEST <= len(made.slides) <= plan.MOST
     assert 20 <= made.minutes <= 90
     for slide in made.slides:
-        assert slide.picture or slide.blocks or slide.results or slide.lines or slide.question, slide.title
+        assert (
+            slide.picture
+            or slide.blocks
+            or slide.results
+            or slide.lines
+            or slide.question
+        ), slide.title
         assert len(slide.say) > 60 and slide.ask and slide.answer, slide.title
         if slide.picture:
             assert len(slide.picture.words) > 20
@@ -110,6 +116,11 @@ def test_what_is_gone_is_named_with_its_slide(kind, tmp_path):
         ("check = 2", "check = 9", "question 9"),
         ("<<measured: gap of", "<<measured: gup of", "measured prediction 'gup of"),
         ("<<found: evidence", "<<found: avidence", "avidence"),
+        (
+            'drawing = "two_kls"\nlines',
+            'drawing = "two_kls"\nmark = "nobody"\nlines',
+            "no part 'nobody'",
+        ),
         ("minutes = 4", "", "needs minutes"),
         ("minutes = 4", "minutes = 4\ncolour = 1", "no entry colour"),
         ('"prior p(z)", "p', '"prior q(z)", "p', "no words 'prior q(z)'"),

@@ -25,6 +25,9 @@ KERNEL = {
 def course() -> dict:
     """lessons/course.toml, with the repository's address and the minutes of everything.
 
+    "helpers" is git's name of the tree vae_helpers that published notebooks fetch, and
+    empty until the course has an address of its own (`make fork`).
+
     Run times are measured (timings.json); minutes of reading are counted (builder.reading);
     minutes of exercises are the sum of what the labels of the core exercises say.
     """
@@ -33,7 +36,7 @@ def course() -> dict:
     table["timings"] = json.loads(timings)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     table["repository"] = project["project"]["urls"]["Repository"]
-    table["branch"] = project["tool"]["vae-course"]["branch"]
+    table.update(project["tool"]["vae-course"])
     for lesson in table["lesson"]:
         text = (LESSONS / f"{lesson['stem']}.py").read_text(encoding="utf-8")
         minutes = re.findall(r"^# \*core, \w+, (\d+) minutes\*$", text, re.MULTILINE)
@@ -75,7 +78,8 @@ def setup_cell(table: dict) -> str:
     """The first code cell of every notebook: lessons/setup_cell.py, with the address."""
     text = (LESSONS / "setup_cell.py").read_text(encoding="utf-8").strip()
     text = text.replace("@REPOSITORY@", table["repository"])
-    return text.replace("@BRANCH@", table["branch"])
+    text = text.replace("@BRANCH@", table["branch"])
+    return text.replace("@HELPERS@", table["helpers"])
 
 
 def _header(lesson: dict, table: dict, solved: bool) -> str:

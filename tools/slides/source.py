@@ -1,13 +1,16 @@
 """A lesson as what a slide can show of it: found by heading and name, or refused by name."""
 
 import ast
+import base64
 import html
+import io
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import builder
 import nbformat
+from PIL import Image
 
 from vae_helpers import claims, drawings
 from vae_helpers.expected import measured
@@ -142,9 +145,9 @@ class Lesson:
             for output in part.outputs if part.is_code else []:
                 page = output.get("data", {}).get("text/html", "")
                 image = IMAGE.search(page)
-                if image is None or "image/svg+xml" in output.get("data", {}):
+                if image is None or "drawings.show(" in part.text:
                     continue
-                alt = html.unescape(re.search(r'alt="([^"]*)"', page)[1])
+                alt = _alt(page)
                 have.append(alt[:90])
                 if words in alt or words in part.text:
                     found.append(Picture(image[1], alt, _aspect(image[1])))
@@ -323,10 +326,8 @@ class Lesson:
                 lines += [f"    {kind:9} {n}" for n in re.findall(pattern, part.text)]
             for output in part.outputs:
                 page = output.get("data", {}).get("text/html", "")
-                if IMAGE.search(page) and "image/svg+xml" not in output.get("data", {}):
-                    lines.append(
-                        f"    figure    {html.unescape(re.search(r'alt=.([^>]*?). (?:src|width|style)|$', page)[1] or re.search(r'alt=.([^>]*)', page)[1])[:330]}"
-                    )
+                if IMAGE.search(page) and "drawings.show(" not in part.text:
+                    lines.append(f"    figure    {_alt(page)}")
                 memory = output.get("metadata", {}).get("vae_course", {})
                 lines += [f"    claim     {s}" for s, _ in memory.get("claims", [])]
                 lines += [f"    number    {s}" for s, _ in memory.get("numbers", [])]
@@ -349,12 +350,12 @@ def _numbered(text: str) -> dict[int, str]:
     return {int(n): " ".join(item.split()) for n, item in items}
 
 
+def _alt(page: str) -> str:
+    """The words of the image of an output."""
+    return html.unescape(re.search(r'alt="([^"]*)"', page)[1])
+
+
 def _aspect(address: str) -> float:
-    import base64
-    import io
-
-    from PIL import Image
-
     data = base64.b64decode(address.split(",", 1)[1])
     with Image.open(io.BytesIO(data)) as picture:
         return picture.width / picture.height
@@ -366,4 +367,7 @@ def picture_of(name: str, mark: str | None = None) -> Picture:
 
     if name not in drawings.names():
         _one([], f"drawing {name!r} in the course's family", drawings.names())
-    return as_picture(drawings.svg(name, mark), drawings.show(name, mark).words)
+    try:
+        return as_picture(drawings.svg(name, mark), drawings.show(name, mark).words)
+    except ValueError as error:  # no such part
+        raise Missing(f"cannot show a part: {error}") from None
