@@ -493,10 +493,9 @@ for ax, name, table in ((middle, "VAE", of_vae), (right, "linear autoencoder", o
 plt.show()
 
 # %% [markdown]
-# Left: the model comes to the optimum, and the gap between $\log p_\theta(x)$ and the ELBO is
-# the third curve. Middle and right: a 1 says that a column of the decoder's weights points
-# along that axis, forwards or backwards. A latent that has found one axis has a single 1 in
-# its column.
+# **Figure A1.1. Each latent of the VAE lies on one axis; those of the linear
+# autoencoder mix the axes.** Left: the way to the optimum. Right: a 1 says that a
+# column of the decoder's weights points along that axis, forwards or backwards.
 #
 # The linear *autoencoder* finds the space of the axes but an arbitrary basis in it, as in
 # lesson 01. The ELBO *prefers* the axes, and now we can say why. All rotations of $W$
@@ -617,10 +616,12 @@ for ax, (rate, path) in zip(axes, paths.items(), strict=False):
 plt.show()
 
 # %% [markdown]
-# 1 - cosine is 0 where all is found. The space comes first, the axes in it later: a rotation
-# changes nothing but the gap, so little is left to gain once the space is found. The higher
-# rate turns the axes sooner. What its noise costs at the end is printed above: the distance
-# to the optimum.
+# **Figure A1.2. The space is found before the axes in it, and the higher rate finds the
+# axes sooner.** 1 - cosine is 0 where all is found.
+#
+# A rotation changes nothing but the gap, so little is left to gain once the space is
+# found. What the noise of the higher rate costs at the end is printed above: the
+# distance to the optimum.
 
 
 # %%

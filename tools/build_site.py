@@ -19,6 +19,7 @@ from pathlib import Path
 import build_lab
 import builder
 import nbformat
+from builder import publish
 
 ROOT = builder.ROOT
 SOURCE, BUILD = ROOT / "site", ROOT / "build"
@@ -45,6 +46,8 @@ def page_of(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in book.cells:
         if cell.cell_type == "markdown":
             cell.source = ANCHOR.sub(lambda m: f"{m[1]}#{slug(m[2])})", cell.source)
+            if publish.CAPTION.match(cell.source):
+                cell.source = "{.figure-caption}\n" + cell.source
         elif cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
     return book

@@ -151,6 +151,11 @@ class Lesson:
                 have.append(alt[:90])
                 if words in alt or words in part.text:
                     found.append(Picture(image[1], alt, _aspect(image[1])))
+            drawn = "plt.show" in part.text or "show_images" in part.text
+            if part.is_code and drawn and words in part.text and not part.outputs:
+                found.append(None)
+        if found == [None]:
+            raise Missing(f"has a figure {words!r} that is not built; run `make build`")
         return _one(found, f"figure with {words!r} under {heading!r}", have)
 
     def drawing(self, heading: str, name: str, mark: str | None = None) -> Picture:
