@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab site test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims sentences glossary guides drawings memory bench links binder-check fork zip assignment grade test-grading lint clean
+.PHONY: help ready lab site test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims sentences glossary guides drawings slides memory bench links binder-check fork zip assignment grade test-grading lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -88,6 +88,9 @@ guides: ready ## write the plans into the teachers' guides, with the numbers of 
 
 drawings: ready ## write the drawings of the lessons, light and dark, to figures/drawings
 	$(BIN)/python -m vae_helpers.drawings figures/drawings
+
+slides: ready ## LESSON=03: slides and a sheet in build/slides, all lessons without it (needs npm, once)
+	PYTHONPATH=tools $(BIN)/python tools/make_slides.py $(LESSON) $(ARGS)
 
 memory: ready ## measure the peak memory of every lesson
 	$(BIN)/python tools/measure_memory.py $(ARGS)

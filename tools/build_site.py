@@ -53,29 +53,40 @@ def page_of(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return book
 
 
+def mathjax_package() -> Path:
+    """The archive of MathJax, fetched from the npm registry if it is not there yet.
+
+    Raises:
+        RuntimeError: it cannot be had, with the reason.
+    """
+    folder = BUILD / "mathjax"
+    file = folder / f"{MATHJAX.replace('@', '-')}.tgz"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            command = ["npm", "pack", MATHJAX, "--silent"]
+            subprocess.run(
+                command, cwd=folder, check=True, text=True, capture_output=True
+            )
+        except (OSError, subprocess.CalledProcessError) as error:
+            why = getattr(error, "stderr", "") or str(error)
+            raise RuntimeError(
+                f"{MATHJAX} was not fetched: {why.strip()[-300:]}. Install Node's npm, or put "
+                f"the package there as {file}."
+            ) from error
+    return file
+
+
 def mathjax() -> Path:
-    """The one file of MathJax, fetched from the npm registry if it is not there yet.
+    """The one file of MathJax that a page needs.
 
     Raises:
         RuntimeError: it cannot be had, with the reason.
     """
     file = BUILD / "mathjax" / "tex-svg.js"
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            command = ["npm", "pack", MATHJAX, "--silent"]
-            done = subprocess.run(
-                command, cwd=file.parent, check=True, text=True, capture_output=True
-            )
-        except (OSError, subprocess.CalledProcessError) as error:
-            why = getattr(error, "stderr", "") or str(error)
-            raise RuntimeError(
-                f"{MATHJAX} was not fetched: {why.strip()[-300:]}. Install Node's npm, or put "
-                f"its file es5/tex-svg.js there as {file}."
-            ) from error
-        with tarfile.open(file.parent / done.stdout.split()[-1]) as archive:
-            found = archive.extractfile("package/es5/tex-svg.js")
-            file.write_bytes(found.read())
+        with tarfile.open(mathjax_package()) as archive:
+            file.write_bytes(archive.extractfile("package/es5/tex-svg.js").read())
     return file
 
 
