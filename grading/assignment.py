@@ -169,7 +169,9 @@ def make_source(lesson: dict, name: str, overlay: dict, options) -> tuple:
     arrange = whole_lesson if options.whole else only_exercises
     cells = arrange(lesson, final, cells_of, options.hints)
     book = nbformat.v4.new_notebook(cells=[introduction(lesson, entries), *cells])
-    book.metadata = NotebookNode({"kernelspec": builder.KERNEL})
+    book.metadata = NotebookNode(
+        {"kernelspec": builder.KERNEL, "colab": dict(builder.NO_AI)}
+    )
     seen: dict[str, int] = {}
     for cell in book.cells:
         seen[cell.id] = seen.get(cell.id, -1) + 1
