@@ -27,6 +27,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from grading import next_steps
 from grading.cells import (
     exercise_cells,
     introduction,
@@ -369,7 +370,9 @@ def main(arguments: list[str] | None = None) -> int:
         if importlib.util.find_spec("nbgrader") is None:
             print("nbgrader is not installed: no students' version. Install .[grade].")
         else:
-            print(f"Students' version: {release(Path(options.to).resolve(), name)}")
+            folder = Path(options.to).resolve()
+            given = release(folder, name)
+            print(next_steps.after_assignment(folder, name, given))
     except ValueError as error:
         print(f"assignment: {error}", file=sys.stderr)
         return 2
