@@ -36,6 +36,7 @@ HINT = re.compile(
     r"<details><summary>Hint (\d)(?:: (.*?))?</summary>\s*(.*?)\s*</details>", re.S
 )
 NUMBERS = re.compile(r"\n(?:with |your |right)", re.S)  # where a check shows its case
+CELL = re.compile(r"\(\d+\.py, line (\d+)\)")  # Python's name for a cell of a notebook
 LONGEST = 4000  # letters of a message, 20,000 of code: nobody reads more on a page
 PRIVATE = ("uses the course's own",)  # remarks that are for the teacher
 
@@ -185,7 +186,7 @@ def state(found: dict) -> str:
 
 def diagnosis(found: dict) -> str:
     """What the check, or the error, says; without the numbers of its case."""
-    text = found["says"][:LONGEST]
+    text = CELL.sub(r"(line \1)", found["says"][:LONGEST])
     return NUMBERS.split(text)[0] if found.get("verdict", {}).get("case") else text
 
 
