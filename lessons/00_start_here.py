@@ -133,7 +133,9 @@ plots.show_images(
 )
 
 # %% [markdown]
-# Look down the columns. The same digit is written thick and thin, upright and slanted.
+# **Figure 0.1. The same digit is written thick and thin, upright and slanted.** Look
+# down the columns: each holds one digit.
+#
 # A model that generates digits has to learn this variation, not ten templates. And the
 # black ground is large:
 

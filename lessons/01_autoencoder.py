@@ -101,9 +101,11 @@ plots.show_images(
 )
 
 # %% [markdown]
-# Digits are a thin slice of all pictures: neighbouring pixels agree, strokes are
-# connected. So fewer numbers should do. **Predict**: how many numbers does it take until
-# you can read the digit again? 2, 10, 50, 200?
+# **Figure 1.1. None of these random pictures resembles a digit.** Digits are a thin
+# slice of all pictures: neighbouring pixels agree, strokes are connected.
+#
+# So fewer numbers should do. **Predict**: how many numbers does it take until you can
+# read the digit again? 2, 10, 50, 200?
 #
 # ## Smallest case: two pixels, one number
 #
@@ -134,9 +136,11 @@ variance = pairs.var(0, unbiased=False).mean().item()
 print(f"squared error per pixel {error:.4f}, variance per pixel {variance:.4f}")
 
 # %% [markdown]
-# The crosses lie on a line: one number can reach nothing else. What is lost is the
-# distance of each point from the line, drawn in grey. This is **principal component analysis** (PCA):
-# among all linear ways through $Z$ numbers it loses the least squared error.
+# **Figure 1.2. From one number each image comes back on a line; its distance from the
+# line, in grey, is lost.**
+#
+# One number can reach nothing else. This is **principal component analysis**
+# (PCA): among all linear ways through $Z$ numbers it loses the least squared error.
 #
 # ## The maths: PCA by the singular value decomposition
 #
@@ -249,6 +253,20 @@ expected(
 # Two units are in use in this lesson. *Per pixel* is the mean over the 784 pixels, good to
 # read; *per image* is their sum, 784 times larger, and it is what we minimise: sum over
 # pixels, mean over the batch, as in all lessons.
+#
+# Now the directions themselves. They have as many numbers as an image:
+
+# %% tags=["fold"]
+plots.show_images(
+    torch.cat([mean[None], 0.5 + 4 * directions[:10]]).unflatten(1, (1, 28, 28)),
+    11,
+    column_labels=["mean", *map(str, range(1, 11))],
+    title="The mean image and the first ten principal directions",
+)
+
+# %% [markdown]
+# **Figure 1.3. Directions are pictures: PCA adds multiples of them to the mean.** Mid-grey is
+# 0. A positive multiple brightens where a direction is light and darkens where it is dark.
 
 # %%
 rows = torch.cat([test_x[:10].cpu()] + [pca_images[s] for s in SIZES])
@@ -256,8 +274,10 @@ labels = ["image"] + [f"PCA, Z = {s}" for s in SIZES]
 plots.show_images(rows.clamp(0, 1), 10, row_labels=labels)
 
 # %% [markdown]
-# With 2 numbers every image is a blend of a few ghosts, and further down the strokes come
-# out. In which row do you read all ten digits for the first time? Was your prediction near?
+# **Figure 1.4. With 2 numbers every image is a blend of a few ghosts; with more, the
+# strokes come out.** Each row restores the same ten test images from $Z$ numbers.
+#
+# In which row do you read all ten digits for the first time? Was your prediction near?
 #
 # ## Build it: an autoencoder
 #
@@ -386,8 +406,8 @@ class Autoencoder(nn.Module):
 
 # %% [markdown]
 # The training loop takes a random batch, measures the squared error between output and
-# input, and moves the weights. The learning rate rises at first and then falls to 0 along
-# a cosine. Lesson 04 compares a schedule of this kind with a constant rate.
+# input, and moves the weights. The learning rate changes on the way (figure 1.5); lesson 04
+# compares a schedule of this kind with a constant rate.
 
 
 # %% tags=["definition"]
@@ -419,7 +439,7 @@ def train_autoencoder(
     return losses
 
 
-# %%
+# %% tags=["fold"]
 figure, ax = plt.subplots(figsize=(4.5, 2.4))
 shares = torch.linspace(0, 1, 200)
 ax.plot(shares, [warmup_cosine(s) for s in shares.tolist()])
@@ -427,6 +447,9 @@ ax.set(xlabel="share of the training done", ylabel="factor on the learning rate"
 plt.show()
 
 # %% [markdown]
+# **Figure 1.5. The learning rate climbs for a tenth of the training, then falls to 0
+# along a cosine.**
+#
 # ## Train: is a linear autoencoder PCA?
 #
 # A linear autoencoder can at best do what PCA does. But nobody tells it about variances or
@@ -552,7 +575,7 @@ expected(
 # | NaN | pixels not divided by 255 together with a high learning rate |
 # </details>
 
-# %%
+# %% tags=["fold"]
 figure, ax = plt.subplots(figsize=(5.5, 3.4))
 for name, error, marker in [
     ("PCA", pca_error, "o"),
@@ -571,10 +594,12 @@ below = [s for s in SIZES if ae_error[s] < pca_error[s]]
 print("hidden layers have less error than PCA at Z in:", below or "no size")
 
 # %% [markdown]
-# The linear autoencoder lies on or just above the PCA curve. The line under the figure says
-# where the one with hidden layers lies below it: there a bent sheet follows the digits more
-# closely than a flat one. The next lines say by how much. The sizes of the list are far below
-# the width of the hidden layers; near that width the comparison may turn.
+# **Figure 1.6. Hidden layers lower the error at each of these bottlenecks; without them
+# it stays near that of PCA.** Error on test images; both axes are logarithmic.
+#
+# Where the line under the figure names a size, a bent sheet follows the digits more
+# closely than a flat one. The next lines say by how much. The sizes of the list are far
+# below the width of the hidden layers; near that width the comparison may turn.
 
 # %%
 for size in SIZES:
@@ -611,7 +636,7 @@ hasty_losses = train_autoencoder(
 with torch.no_grad():
     hasty_error = ((hasty(test_x) - test_x) ** 2).mean().item()
 
-# %%
+# %% tags=["fold"]
 figure, ax = plt.subplots(figsize=(6, 3.4))
 for name, losses in [
     (f"{STEPS // 4:,} steps", hasty_losses),
@@ -632,6 +657,11 @@ print(
     f"less error than PCA at Z = {widest}: {hasty_gain:.0%} after {STEPS // 4:,} steps,"
 )
 print(f"{gain[widest]:.0%} after {STEPS:,} steps")
+
+# %% [markdown]
+# **Figure 1.7. After a quarter of the steps, part of the advantage over PCA is still to
+# come.** Both curves are losses on training batches, the black line is PCA on test
+# images.
 
 # %%
 claims.show(
@@ -719,9 +749,8 @@ print(
 #
 # ## Look: the code plane
 #
-# With $Z = 2$ we can see the whole code space. Left, the codes of test images; right, what
-# the decoder makes of a grid of codes inside the frame. **Predict**: what lies between
-# the clouds?
+# With $Z = 2$ we can see the whole code space. **Predict**: will the codes of one digit lie
+# together, and what will the decoder make of the places between them?
 
 # %%
 plane = ae_models[2]
@@ -741,9 +770,12 @@ right.set_title("Decoded codes inside the frame")
 plt.show()
 
 # %% [markdown]
-# The digits form clouds, although no label was given. The clouds have no common centre and
-# no common size. Many lie on one heap, and there the pictures are smudges of several
-# digits: two numbers are few, so the plane is **crowded**. Move through it yourself:
+# **Figure 1.8. The digits form clouds, although no label was given.** Left: the codes
+# of test images. Right: what the decoder makes of a grid of codes inside the frame.
+#
+# The clouds have no common centre and no common size. Many lie on one heap, and there
+# the pictures are smudges of several digits: two numbers are few, so the plane is
+# **crowded**. Move through it yourself:
 
 
 # %%
@@ -857,8 +889,11 @@ print(
 )
 
 # %% [markdown]
-# Whether this picture looks like a digit is luck: the loss asked nothing here. So whoever draws
-# codes at random must know where codes of images lie, in the plane and in any other code space.
+# **Figure 1.9. A hole among the codes gets a picture, too, and nothing in the loss says
+# which.** The cross is the place, at the right stands what the decoder makes of it.
+#
+# Whether this picture looks like a digit is luck. So whoever draws codes at random must
+# know where codes of images lie, in the plane and in any other code space.
 #
 # ## Look: can it draw new digits?
 #
@@ -900,6 +935,10 @@ plots.show_images(
 )
 
 # %% [markdown]
+# **Figure 1.10. Draws from 30 Gaussians are digits more often than draws from each
+# number alone.** The same decoder drew all three rows; only the density of the codes
+# differs.
+#
 # A count instead of a look: a small classifier, trained on real digits, is *sure* of a
 # picture when one digit gets more than 90 % from it. Beside the draws stand
 # reconstructions of test images, which is as good as this decoder can be.
@@ -945,6 +984,10 @@ for first, second in (test_x[0:2], test_x[2:4]):
 names = ["codes", "pixels", "codes", "pixels"]
 plots.show_images(torch.cat(walks), 10, row_labels=names, title="Two walks, Z = 10")
 
+# %% [markdown]
+# **Figure 1.11. Mixed pixels are two transparent digits; mixed codes bend the stroke.**
+# Each row goes from one test image, or its reconstruction, to another.
+
 # %%
 a, b = test_x[:2000], test_x[-2000:]
 other = digits.test_labels[: len(a)] != digits.test_labels[-len(b) :]
@@ -972,10 +1015,9 @@ claims.show(
 )
 
 # %% [markdown]
-# Mixed pixels are two transparent digits. Mixed codes bend the stroke, but the middle is
-# often a smudge. The count says how often: with so narrow a code, and a classifier that
-# likes to see one of two transparent digits, codes need not win. Lesson 04 counts again
-# with a wider code.
+# In the middle between two codes there is often a smudge. The count says how often: with so
+# narrow a code, and a classifier that likes to see one of two transparent digits, codes need
+# not win. Lesson 04 counts again with a wider code.
 #
 # So this autoencoder can draw. What it lacks is a density of codes: its training fixes
 # none, and the poorest guess leaves many draws in places where no code lies. Whoever fits a
@@ -1018,10 +1060,14 @@ plots.show_images(
 )
 
 # %% [markdown]
-# One number puts the digits on a thread: the pictures are the few shapes that the thread
-# passes through. With 784 numbers nothing has to be left out or summarised: the network may pass the image on, and a code
-# that can hold everything says little about what digits are. Noise it cannot pass on;
-# training never showed it the directions that digits do not use.
+# **Figure 1.12. One number leaves a few shapes; as many numbers as pixels leave the
+# image.** Below the images stand their reconstructions.
+#
+# One number puts the digits on a thread, and the pictures are the shapes that the
+# thread passes through. With 784 numbers nothing has to be left out or summarised: the
+# network may pass the image on, and a code that can hold everything says little about
+# what digits are. Noise it cannot pass on; training never showed it the directions that
+# digits do not use.
 #
 # ### A code ten times as large
 #

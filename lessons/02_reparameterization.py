@@ -155,15 +155,18 @@ for ax, quantity in zip(axes, ["cost", "mu"], strict=True):
     curves = {name: path[quantity] for name, path in paths.items()}
     plots.show_curves(range(LONGER * 150), curves, ylabel=quantity, ax=ax)
 axes[0].set(yscale="log", title="Cost, mean of 256 codes")
-axes[1].set_title("mu, the encoder's number")
+axes[1].set(title="μ, the encoder's number", ylabel="μ")
 plt.show()
 
 # %% [markdown]
-# No error, and the cost falls with both. But with `sample()` the encoder's $\mu$ never
-# moves. The decoder does what it can alone, so the cost stops at a higher value. With
-# `rsample()` $\mu$ keeps growing: the average cost is $(w\mu - 2)^2 + 0.09\,w^2$, and a
-# larger $\mu$ lets $w$, and with it the noise, shrink. In a large model the fault is easy
-# to miss. The gradients themselves show it at once:
+# **Figure 2.1. With `sample()` the encoder's number never moves, and the cost stops at
+# a higher value.** Left the cost of both trainings, right $\mu$.
+#
+# No error, and the cost falls with both: with `sample()` the decoder does what it can
+# alone. With `rsample()` $\mu$ keeps growing: the average cost is
+# $(w\mu - 2)^2 + 0.09\,w^2$, and a larger $\mu$ lets $w$, and with it the noise,
+# shrink. In a large model the fault is easy to miss. The gradients themselves show it
+# at once:
 
 # %%
 for name, draw in DRAWS.items():
@@ -211,8 +214,7 @@ for name, moved in [("mu", 1.1 + 2.0 * eps), ("sigma", 1.0 + 2.1 * eps)]:
 # step in $\sigma$ moves each sample by $\varepsilon$ times the step, so
 # $\partial z/\partial\sigma = \varepsilon$: samples on the right go right, samples on the
 # left go left. This is **reparameterization**: the randomness comes in from outside, as an
-# input, and $z$ is an ordinary function of $\mu$ and $\sigma$. As a drawing, with circles
-# for what is random and squares for what is computed:
+# input, and $z$ is an ordinary function of $\mu$ and $\sigma$. As a drawing:
 
 
 # %%
@@ -245,6 +247,10 @@ axes[1].set_title("rsample(): noise from outside, the gradient passes")
 plt.show()
 
 # %% [markdown]
+# **Figure 2.2. A random $z$ stops the gradient; noise that comes in from outside lets
+# it pass.** Circles are random, squares are computed; orange is the gradient on its way
+# back.
+#
 # Move the sliders. The thirty $\varepsilon$ at the bottom stay fixed; the samples at the top
 # follow $\mu$ and $\sigma$ without a jump.
 
@@ -259,9 +265,9 @@ def draw_samples(ax, eps, mu, sigma):
         ax.plot([start, end], [0, 1], color="grey", ls="-", lw=0.5)
     ax.scatter(eps, 0 * eps, marker="o", s=16, color=plots.COLOURS[0], zorder=3)
     ax.scatter(z, 1 + 0 * z, marker="^", s=20, color=plots.COLOURS[1], zorder=3)
-    ax.set(xlim=(-6, 6), ylim=(-0.2, 2.4), xlabel="value of eps and of z")
-    ax.set_yticks([0, 1], ["eps", "z"])
-    ax.set_title(f"mu = {mu:.1f}, sigma = {sigma:.1f}")
+    ax.set(xlim=(-6, 6), ylim=(-0.2, 2.4), xlabel="value of ε and of z")
+    ax.set_yticks([0, 1], ["ε", "z"])
+    ax.set_title(f"μ = {mu:.1f}, σ = {sigma:.1f}")
 
 
 EPS = torch.randn(30, generator=torch.Generator().manual_seed(SEED))
@@ -292,9 +298,9 @@ for ax, (mu, sigma) in zip(axes, [(0, 1), (2, 1), (2, 0.4)], strict=True):
 plt.show()
 
 # %% [markdown]
-# From the first to the second picture $\mu$ grows, and all lines lean by the same amount.
-# From the second to the third $\sigma$ shrinks, and the lines run together. The order of
-# the samples never changes.
+# **Figure 2.3. A larger $\mu$ moves all samples by the same amount; a smaller $\sigma$
+# draws them together.** Lines join each $\varepsilon$, at the bottom, to its $z$, at
+# the top; the order of the samples never changes.
 
 # %% [markdown]
 # ## The maths: moving the gradient inside the average
@@ -345,7 +351,7 @@ drawings.show("cut_gradient")
 # %%
 from vae_helpers import drawings
 
-drawings.show("vae", mark="noise")
+drawings.show("vae", mark=("noise", "code"))
 
 # %% [markdown]
 # A VAE's encoder returns two tensors, `mu` and `logvar`, where `logvar` is
@@ -551,15 +557,17 @@ right, wrong = torch.exp(0.5 * logvar) * eps, torch.exp(logvar) * eps
 figure, ax = plt.subplots(figsize=(4.6, 3))
 ax.loglog(wanted, right.std(0), marker="o", label="exp(0.5 * logvar)")
 ax.loglog(wanted, wrong.std(0), marker="s", label="exp(logvar), wrong")
-ax.set(xlabel="sigma asked for", ylabel="sigma of the samples")
+ax.set(xlabel="σ asked for", ylabel="σ of the samples")
 ax.legend()
 plt.show()
 
 # %% [markdown]
-# The wrong line is twice as steep: small spreads come out far too small, large ones far too
-# large, and only $\sigma = 1$ is right. An untrained encoder begins near `logvar` 0, where
-# the mistake hardly shows. Later the loss charges a price for one Gaussian while the
-# decoder gets samples from another. The numbers also become infinite earlier:
+# **Figure 2.4. With `exp(logvar)` small spreads come out too small, large ones too
+# large; only 1 is right.** Both axes are logarithmic: the wrong line is twice as steep.
+#
+# An untrained encoder begins near `logvar` 0, where the mistake hardly shows. Later the
+# loss charges a price for one Gaussian while the decoder gets samples from another. The
+# numbers also become infinite earlier:
 
 # %% tags=["nbval-check-output"]
 large = torch.tensor([80.0, 90.0, 170.0, 180.0])
@@ -632,7 +640,13 @@ check.name_the_mistakes(name_the_mistakes)
 
 # %% [markdown]
 # ## A second way: the score function
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("two_gradients")
+
+# %% [markdown]
 # The pathwise estimate needs the derivative $f'$. What if $f$ has none, such as "the
 # number of wrong answers"? Then we change the **probability** of the draws instead of
 # their place. Write the average as an integral, and use
@@ -922,18 +936,21 @@ for ax, fine, measured in panels:
         found = [rows[i][1] for rows in measured.values()]
         ax.plot(list(fine), exact, color=plots.COLOURS[i])
         ax.plot(list(measured), found, mark, ls="", color=plots.COLOURS[i], label=name)
-axes[0].set(yscale="log", xlabel="mu", ylabel="variance of one estimate")
-axes[0].set_title("cost z^2, one dimension")
+axes[0].set(yscale="log", xlabel="μ", ylabel="variance of one estimate")
+axes[0].set_title("cost z², one dimension")
 axes[1].set(xscale="log", xlabel="length Z of the code")
-axes[1].set_title("cost: sum of the squares of z, mu = 1")
+axes[1].set_title("cost: sum of the squares of z, μ = 1")
 axes[1].legend()
 plt.show()
 
 # %% [markdown]
-# Lines are the formulas, points the measurements. For this cost the pathwise variance is
-# the flat line at the bottom of both pictures. The score function grows with the fourth
-# power of $\mu$ and with the square of $Z$; the baseline, here the mean cost, takes away
-# half of each exponent. How many draws does each need to be as quiet as one pathwise draw?
+# **Figure 2.5. For this cost the pathwise variance stays the same; that of the score
+# function grows.** Lines are the formulas, points the measurements; left over $\mu$,
+# right over the length of the code.
+#
+# The score function grows with the fourth power of $\mu$ and with the square of $Z$;
+# the baseline, here the mean cost, takes away half of each exponent. How many draws
+# does each need to be as quiet as one pathwise draw?
 
 # %% tags=["nbval-check-output"]
 for mu, dimensions in [(1.0, 1), (10.0, 1), (1.0, 100)]:
@@ -1021,17 +1038,20 @@ for ax, (title, family) in zip(axes, FAMILIES.items(), strict=True):
     for i, name in enumerate(MARKS):
         variances = [row[name] for row in rows]
         ax.plot(speeds, variances, color=plots.COLOURS[i], label=name, lw=2.5 - 0.5 * i)
-    ax.set(xscale="log", yscale="log", xlabel="speed", title=f"cost {title}, mu = 0")
+    ax.set(xscale="log", yscale="log", xlabel="speed", title=f"cost {title}, μ = 0")
 axes[0].set(ylabel="variance of one estimate", ylim=(1e-4, 1e3))
 axes[1].legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# The curves cross. For a slow sine or sigmoid the slope is nearly the same everywhere, and
-# the path is the quieter way. Where $f$ changes many times within one $\sigma$ (left), or makes a steep
-# step near $\theta$ (right), single slopes say little about the average, and the score function wins. (On
-# the left the mean cost is 0, so the baseline changes nothing.) At the end of this road, a
-# step, the pathwise estimate is 0 and wrong, and the score function is the one that works.
+# **Figure 2.6. The curves cross: for slow costs the path is quieter, for fast ones the
+# score function.** Speed multiplies $z$ inside the cost; both axes are logarithmic.
+#
+# For a slow sine or sigmoid the slope is nearly the same everywhere. Where $f$ changes
+# many times within one $\sigma$ (left), or makes a steep step near $\theta$ (right),
+# single slopes say little about the average. (On the left the mean cost is 0, so the
+# baseline changes nothing.) At the end of this road, a step, the pathwise estimate is 0
+# and wrong, and the score function is the one that works.
 #
 # So neither method is noisier by nature. It depends on $f$, seen at the scale of $\sigma$,
 # and on the number of other coordinates.
@@ -1251,10 +1271,13 @@ ax.text(0, -0.9, "0, 1, 2 and 3 are all here", ha="center")
 plt.show()
 
 # %% [markdown]
-# **Explain**: on the right every input has the same code, so the four labels lie on one
-# point, and the decoder can only answer with the average input. The encoder did get a
-# gradient, but only that of the price, which wants all codes at 0. Nothing was `None`,
-# nothing warned. To find such a cut, ask for the gradient of the **reconstruction term alone**:
+# **Figure 2.7. Detached, every input has the same code.** Codes of four kinds of input
+# after the same training, at the right with `z.detach()`.
+#
+# **Explain**: the four labels lie on one point, and the decoder can only answer with
+# the average input. The encoder did get a gradient, but only that of the price, which
+# wants all codes at 0. Nothing was `None`, nothing warned. To find such a cut, ask for
+# the gradient of the **reconstruction term alone**:
 
 # %% tags=["nbval-check-output"]
 torch.manual_seed(SEED)
@@ -1294,10 +1317,13 @@ for ax, columns in zip(axes, [2, 1], strict=True):
 plt.show()
 
 # %% [markdown]
-# **Explain**: each dimension alone has the right mean and the right spread, so no test of
-# one dimension finds the mistake. Together they lie on a line. The decoder sees a
-# one-dimensional set, and never the Gaussian that the price was computed for. The helper
-# refuses such noise:
+# **Figure 2.8. One epsilon for both dimensions puts all samples on a line.** Each point
+# is a sample of the same Gaussian; the noise has two columns at the left, one at the
+# right.
+#
+# **Explain**: each dimension alone has the right mean and the right spread, so no test
+# of one dimension finds the mistake. The decoder sees a one-dimensional set, and never
+# the Gaussian that the price was computed for. The helper refuses such noise:
 
 # %% tags=["nbval-check-output"]
 try:
@@ -1337,12 +1363,17 @@ def descend(fixed=None, steps=120, rate=0.05):
 torch.manual_seed(SEED)
 runs = {"fresh": descend()} | {f"always {e}": descend(e) for e in (-1.5, 0.5, 1.5)}
 figure, ax = plt.subplots(figsize=(5.5, 3))
-plots.show_curves(range(120), runs, ylabel="mu", ax=ax)
+plots.show_curves(range(120), runs, ylabel="μ", ax=ax)
 ax.axhline(0, color="black", ls="-", lw=0.8)
-ax.text(126, 0, "best mu", va="center")
+ax.text(126, 0, "best μ", va="center")
 ax.set(ylim=(-2, 4.5), title="'always e': the same noise e in every step")
 ax.legend(loc="upper right", ncols=2)
 plt.show()
+
+# %% [markdown]
+# **Figure 2.9. With fresh noise $\mu$ comes near the best value; with the same noise in
+# every step it ends elsewhere.** One curve for fresh noise, three for a number that
+# never changes.
 
 # %% tags=["nbval-check-output"]
 for name, fixed in [("always -1.5", -1.5), ("always 1.5", 1.5)]:
@@ -1351,10 +1382,9 @@ for name, fixed in [("always -1.5", -1.5), ("always 1.5", 1.5)]:
     print(f"{name}: reported cost {reported:.2f}, average cost {honest:.2f}")
 
 # %% [markdown]
-# **Explain**: with fresh noise $\mu$ wobbles around 0. With a fixed number it settles
-# where that one draw is cancelled, $\mu = -\varepsilon$, and the reported cost falls to
-# 0. The average cost, over fresh draws, is far above. A training loss that is much better
-# than the same loss with new noise is the symptom to look for.
+# **Explain**: a fixed number is cancelled by $\mu = -\varepsilon$, and the reported cost
+# falls to 0. The average cost, over fresh draws, is far above. A training loss that is much
+# better than the same loss with new noise is the symptom to look for.
 
 # %%
 predict.truth("mu with eps always 1.5", runs["always 1.5"][-1])
@@ -1477,10 +1507,11 @@ ax.legend(loc="center right")
 plt.show()
 
 # %% [markdown]
-# Read from the left: to the curve, then down. Heights in equal steps become places on the
-# floor: dense where the curve is
-# steep, sparse in the tails. The noise is now $u$, and $z$ is again an ordinary function of
-# location and scale. Below the location the CDF is $\frac12 \exp((z - \mu)/s)$, above it is
+# **Figure 2.10. Heights in equal steps become places: dense where the curve is steep,
+# sparse in the tails.** Read from the left: to the curve, then down.
+#
+# The noise is now $u$, and $z$ is again an ordinary function of location and scale.
+# Below the location the CDF is $\frac12 \exp((z - \mu)/s)$, above it is
 # $1 - \frac12 \exp(-(z - \mu)/s)$.
 #
 # ### Exercise 02.4 · Laplace by inverse CDF
@@ -1550,8 +1581,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# The histogram of the draws follows the exact density, peak included, and the CDF of each
-# draw gives its $u$ back.
+# **Figure 2.11. The draws follow the exact density, peak included.** Bars are the
+# draws, the black line is the formula; the CDF of each draw gives its $u$ back.
 #
 # ## Second reading: a discrete choice, Gumbel-softmax
 #
@@ -1714,13 +1745,17 @@ for ax in axes[1:]:
 plt.show()
 
 # %% [markdown]
-# Left: the bars are three standard errors. At the lowest temperature the bias hides in the
-# noise; at high temperatures most of the gradient is lost. Middle: the variance does the
-# opposite. The rival's line depends on its baseline. Right: for the second logit of this one
-# choice, the mean of many draws is nearer to the truth with the unbiased estimator
-# (the lower line) than with any of these temperatures. With many choices at once (the upper
-# line) it is not. For another logit, or other costs, the lower line may lie elsewhere: the
-# ranking of one choice is no rule.
+# **Figure 2.12. At the highest temperature there is more bias and less variance than at
+# the lowest.** The bars at the left are three standard errors; black lines belong to
+# the score function.
+#
+# At the lowest temperature the bias hides in the noise; at high temperatures most of
+# the gradient is lost. The variance does the opposite, and the rival's depends on its
+# baseline. Right: for the second logit of this one choice, the mean of many draws is
+# nearer to the truth with the unbiased estimator (the lower line) than with any of
+# these temperatures. With many choices at once (the upper line) it is not. For another
+# logit, or other costs, the lower line may lie elsewhere: the ranking of one choice is
+# no rule.
 
 # %%
 by_heat = sorted(zip(TEMPERATURES, biases, errors, spreads, strict=True))

@@ -149,11 +149,14 @@ print(f"standard deviation of the codes: {spread.min():.2f} to {spread.max():.2f
 plots.show_images(smudges, 10, title="Autoencoder: decoded random codes")
 
 # %% [markdown]
-# Smudges. The codes of real digits fill a region whose place, shape and size nobody fixed,
-# and the codes that we drew do not match it. One can fit a distribution to the codes
-# afterwards; at the end of the lesson we do, and the result is worth the wait. A VAE says
-# *beforehand* which distribution the codes shall follow, and charges every code that
-# leaves it.
+# **Figure 4.1. Random codes give smudges from an autoencoder.** Twenty codes drawn from
+# $\mathcal N(0, I)$.
+#
+# The codes of real digits fill a region whose place, shape and size nobody fixed, and
+# the codes that we drew do not match it. One can fit a distribution to the codes
+# afterwards; at the end of the lesson we do, and the result is worth the wait. A VAE
+# says *beforehand* which distribution the codes shall follow, and charges every code
+# that leaves it.
 #
 # ## Three changes make it a VAE
 #
@@ -439,9 +442,14 @@ print(f"the average digit for every image: {blind:.1f} nats per image")
 # A trained VAE lies between these two numbers.
 #
 # ## Build it: the training loop
-#
-# Every step takes a batch, computes the loss, sets the old gradients to zero, asks for new
-# ones and moves the weights, as in lesson 01.
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("training_loop")
+
+# %% [markdown]
+# Stations 5 to 8 are those of lesson 01, in the same order; the draw is new.
 #
 # To follow the training we measure the test images as well. `mean_terms` works through
 # them in pieces and draws one code for each image, exactly as in training.
@@ -558,13 +566,16 @@ axes[1].legend()
 plt.show()
 
 # %% [markdown]
-# The axis of steps is logarithmic, with step 0 at its left end. The reconstruction term
-# falls, towards the floor but not to it. **The KL goes up, and that is right.** At step 0
-# the codes say next to nothing about the image, so they cost next to nothing. In the first
-# steps they move before the decoder can use them, hence the bump. Then the model
-# buys better reconstructions with longer messages. The training curve is one batch and
-# therefore rough. Where the curve of the test images stays above that of the training
-# batches and no longer falls, the model has begun to learn its training images by heart.
+# **Figure 4.2. The reconstruction term falls towards its floor, and the KL goes up.**
+# The axis of steps is logarithmic, with step 0 at its left end; the first panel is the
+# sum of the others.
+#
+# **A KL that goes up is right.** At step 0 the codes say next to nothing about the
+# image, so they cost next to nothing. In the first steps they move before the decoder
+# can use them, hence the bump. Then the model buys better reconstructions with longer
+# messages. The training curve is one batch and therefore rough. Where the curve of the
+# test images stays above that of the training batches and no longer falls, the model
+# has begun to learn its training images by heart.
 #
 # ### Healthy or not? Read the numbers
 #
@@ -679,11 +690,18 @@ figure, ax = plt.subplots(figsize=(6.5, 3.6))
 shown = {name: [m["loss"] for _, _, m in curve] for name, curve in curves.items()}
 plots.show_curves([step for step, _, _ in record], shown, title="Test images", ax=ax)
 ax.set(xscale="log", xlabel="training step", ylabel="-ELBO, nats per image")
-ax.set_ylim(floor, 300)  # the first steps lie above
+ax.set(xlim=(0.008 * STEPS, None))  # before, the loss is above 200
+ax.set_ylim(0.95 * min(map(min, shown.values())), 200)
+ax.legend(loc="upper right")
 plt.show()
 ends = {name: mean_terms(m, digits.test_images)["loss"] for name, m in models.items()}
 for name, loss in ends.items():
     print(f"{name:30} {loss:6.1f} nats per image after {STEPS:,} steps")
+
+# %% [markdown]
+# **Figure 4.3. At the end of the training the schedule helps the high rate more than
+# the low one.** $-$ELBO of test images, in nats, for two rates with and without a
+# schedule.
 
 # %%
 low, low_falling, high, high_falling = ends.values()
@@ -849,8 +867,11 @@ plots.show_images(
 )
 
 # %% [markdown]
-# Both kinds of reconstruction keep digit, slant and weight; the sampled code varies
-# small details. Now the same network **makes** digits from noise:
+# **Figure 4.4. Reconstructions keep digit, slant and weight; a sampled code varies
+# small details.** Below the test images, decoded: the mean of each posterior, and one
+# draw from it.
+#
+# Now the same network **makes** digits from noise:
 
 # %% tags=["figure:draws"]
 torch.manual_seed(SEED)
@@ -859,9 +880,11 @@ plots.show_images(
 )
 
 # %% [markdown]
-# Some are digits, others lie between two. They come from the distribution that was fixed before training. The
-# autoencoder's smudges came from one that it never knew, so the two figures do not compare
-# the models. *Which density do you sample?* compares them.
+# **Figure 4.5. Draws from the prior: some are digits, others lie between two.** They
+# come from the distribution that was fixed before training.
+#
+# The autoencoder's smudges came from one that it never knew, so figures 4.1 and 4.5 do
+# not compare the models. *Which density do you sample?* compares them.
 #
 # **Predict.** Further down, a classifier looks at 5,000 such draws (1,000 on the small
 # sample). Of how many is it sure, that is, for how many does one digit get more than 90 %
@@ -903,13 +926,13 @@ right.set_title("Decoded codes from -2.5 to 2.5")
 plt.show()
 
 # %% [markdown]
-# Left: each test image is a point, coloured by its digit; the model never saw the labels.
-# Right: what the decoder makes of each place. Digits turn into their neighbours step by
-# step, through pictures that are neither. Two dimensions are for pictures only: the panels
-# show how many nats they cost.
+# **Figure 4.6. On the plane digits turn into their neighbours, through pictures that
+# are neither.** Left: test images, coloured by digit; the model never saw the labels.
+# Right: what the decoder makes of each place.
 #
-# A point is only the middle of $q_\phi(z \mid x)$. The next figure draws the posterior of
-# forty images as ellipses of one standard deviation, over the prior.
+# Two dimensions are for pictures only: the panels show how many nats they cost.
+#
+# A point is only the middle of $q_\phi(z \mid x)$. Here is the whole of forty of them:
 
 # %%
 figure, ax = plt.subplots(figsize=(5, 4.6))
@@ -924,11 +947,14 @@ ax.set_title("Posteriors (filled) and prior (1, 2, 3 standard deviations)")
 plt.show()
 
 # %% [markdown]
-# Each posterior is much smaller than the prior: an image tells where its code lies. Only
-# **all of them together** should cover the prior. Their mixture is called the **aggregate
-# posterior**; the cloud in the figure before shows its centres. It has thin places where the prior has
-# plenty, and tongues beyond the outermost circle. A draw from the prior that falls into a
-# thin place gives a poor image, however good the reconstructions are.
+# **Figure 4.7. Each posterior is much smaller than the prior: an image tells where its
+# code lies.** Ellipses of one standard deviation, for forty test images, over circles
+# of the prior.
+#
+# Only **all of them together** should cover the prior. Their mixture is called the
+# **aggregate posterior**; figure 4.6 shows its centres. It has thin places where the
+# prior has plenty, and tongues beyond the outermost circle. A draw from the prior that
+# falls into a thin place gives a poor image, however good the reconstructions are.
 
 # %% [markdown]
 # ## From a 3 to an 8
@@ -972,9 +998,11 @@ plots.show_images(
 )
 
 # %% [markdown]
-# Between the codes the strokes bend and close. Between the pixels two digits lie on top
-# of one another, one fading out. These two images were chosen: each is the most typical
-# of its digit. We come back to pairs that nobody chose. Move along the line yourself:
+# **Figure 4.8. Between codes the strokes bend and close; between pixels one digit fades
+# into the other.** From left to right, in equal steps.
+#
+# These two images were chosen: each is the most typical of its digit. We come back to
+# pairs that nobody chose. Move along the line yourself:
 
 
 # %%
@@ -1027,10 +1055,13 @@ for name, pictures in [("minus", minus), ("reconstruction", same), ("plus", plus
     print(f"mean ink, {name}: {pictures.mean():.3f}")
 
 # %% [markdown]
-# In code space the direction makes the digits bolder. In pixel space the same recipe lays
-# one grey cloud over all of them. That is a weak rival, though: image processing has an
-# operation for bold strokes, *dilation*, in which each pixel takes the largest value of
-# its neighbourhood. It is judged below, together with the walk from image to image.
+# **Figure 4.9. In code space the direction makes digits bolder; in pixel space it lays
+# a grey cloud over all.** Ten images, their codes moved against and along the
+# direction.
+#
+# The pixels are a weak rival, though: image processing has an operation for bold
+# strokes, *dilation*, in which each pixel takes the largest value of its neighbourhood.
+# It is judged below, together with the walk from image to image.
 
 # %% [markdown]
 # ### Judged: pairs that nobody chose
@@ -1093,11 +1124,20 @@ with torch.no_grad():
 rows = torch.cat(
     [test_x[start[:10]], test_x[end[:10]], *(h[:10] for h in halfway.values())]
 )
-plots.show_images(rows, 10, row_labels=["from", "to", *halfway], title="Halfway")
+plots.show_images(
+    rows,
+    10,
+    row_labels=["from", "to", *(f"{n}, {between[n]['sure']:.0%}" for n in halfway)],
+    title="Halfway: how often the classifier is sure",
+)
 for name, found in between.items():
     print(f"{name:18} sure {found['sure']:6.1%}   distance {found['distance']:6.1f}")
 
 # %% [markdown]
+# **Figure 4.10. Halfway between two digits, codes give a sure digit more often than the
+# mean image does.** Behind each name stands the share of pairs for which the classifier
+# is sure.
+#
 # *Distance* is the Frechet distance, explained further down: 0 for pictures that look like
 # the real ones to the classifier. Now weight: how many pictures keep the digit that the
 # unchanged picture shows?
@@ -1183,6 +1223,11 @@ ax.set_title(f"The price of each latent dimension; together {price.sum():.1f} na
 plt.show()
 
 
+# %% [markdown]
+# **Figure 4.11. The code's price is the sum of the prices of its latents.** Each bar is
+# a mean over the test images; the total stands in the title.
+
+
 # %%
 def show_code(figure, image, code, **moves):
     z, lv = all_mu[image].clone(), all_logvar[image]
@@ -1211,8 +1256,7 @@ widgets.explore(
 )
 
 # %% [markdown]
-# Without a kernel, here is the same walk as a picture: each row moves one latent of one
-# image by $-3$ to $3$ and leaves the others where they were.
+# Without a kernel, here is the same walk as a picture:
 
 # %%
 moves = torch.linspace(-3, 3, 9, device=device)
@@ -1229,6 +1273,9 @@ plots.show_images(
 )
 
 # %% [markdown]
+# **Figure 4.12. Each row moves one latent of one image and leaves the others where they
+# were.** Above each column stands by how much, in standard deviations of the prior.
+#
 # ## Which density do you sample?
 #
 # Pictures can be chosen. We let the classifier look at many of them. Its last hidden layer
@@ -1418,13 +1465,17 @@ rows = sorted(rows, key=lambda key: -table[key]["distance"])
 plots.show_images(
     torch.cat([samples_of[key] for key in rows]),
     8,
-    row_labels=[" · ".join(key) for key in rows],
+    row_labels=[f"{' · '.join(k)}, {table[k]['distance']:.0f}" for k in rows],
     title="The first draws from each density, the farthest from real digits first",
 )
 
 # %% [markdown]
-# *Sure* and *rarest class* are those of Exercise 04.5. Read from the top: draws that are far
-# from real digits, then nearer ones. What you said of the VAE's draws, and of 50 Gaussians:
+# **Figure 4.13. For both models draws from 50 Gaussians lie nearer to real digits than
+# from one full Gaussian.** Behind each name stands the distance; the nearest are at the
+# bottom.
+#
+# *Sure* and *rarest class* are those of Exercise 04.5. What you said of the VAE's
+# draws, and of 50 Gaussians:
 
 # %%
 far = {key: row["distance"] for key, row in table.items()}
@@ -1590,6 +1641,9 @@ pair = torch.cat([mean, mean.bernoulli(), (mean > 0.5).float()])
 plots.show_images(pair, 10, row_labels=["mean", "drawn pixels", "mean > 0.5"])
 
 # %% [markdown]
+# **Figure 4.14. Grey, speckled or hard: three pictures from the same probabilities.**
+# Ten codes drawn from the prior, one in each column.
+#
 # Would a sharper picture explain the test images better? Multiply the logits by a factor:
 # below 1 the picture becomes greyer, above 1 sharper, and a very large factor is the hard
 # threshold. **Predict** where the best factor lies.
@@ -1613,6 +1667,11 @@ plots.show_curves(factors, explained, title="Sharper, to a point", ax=ax)
 ax.set(xlabel="factor on the logits", ylabel="log-likelihood, nats per image")
 plt.show()
 print(f"hard threshold, pixels at 0.01 and 0.99: {hard:.1f} nats per image")
+
+# %% [markdown]
+# **Figure 4.15. The best factor is smaller for sampled codes than for mean codes.**
+# Log-likelihood of test images, higher is better; factor 1 is the decoder as it was
+# trained.
 
 # %%
 best, best_sampled = (
@@ -1692,9 +1751,12 @@ with torch.no_grad():
 plots.show_images(torch.cat([x, pictures]), 10, row_labels=["image", "pixel mean"])
 
 # %% [markdown]
-# The codes say nothing, and every picture is the average digit. Dividing one term by
-# $D = 784$ multiplies the other one's weight by 784. No error, no warning. If you see one
-# blurred picture for every input, look at the reductions first.
+# **Figure 4.16. With a mean over pixels every picture is the average digit.** Below ten
+# test images stand their reconstructions.
+#
+# The codes say nothing. Dividing one term by $D = 784$ multiplies the other one's
+# weight by 784. No error, no warning. If you see one blurred picture for every input,
+# look at the reductions first.
 
 # %% [markdown]
 # ## Is this a proper likelihood?

@@ -133,10 +133,12 @@ plots.show_images(
 )
 
 # %% [markdown]
-# On screen values are cut to $[0, 1]$; in the computation they are not. The noise
-# fades, and the strokes fade with it. The blur treats both alike, because it knows
-# nothing about digits. To remove one and keep the other, a method must know **what
-# clean images look like**. Where can it get that knowledge? From clean images.
+# **Figure 6.1. A wider blur lets the noise fade, and the strokes with it.** On screen
+# values are cut to $[0, 1]$; in the computation they are not.
+#
+# The blur treats both alike, because it knows nothing about digits. To remove one and
+# keep the other, a method must know **what clean images look like**. Where can it get
+# that knowledge? From clean images.
 #
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
@@ -204,13 +206,14 @@ for ax in (left, right):
 plt.show()
 
 # %% [markdown]
-# The best guess is an S: near black on the left, near white on the right, and a smooth step
-# between. No straight line is an S. Follow the dotted line: a pixel seen there is nearer
-# to white than to black, and may still be black, because black is so much more frequent.
-# The answer weighs the two by the heights of the two hills. It comes from the knowledge
-# that pixels are black or white, and mostly black. Two facts are already here, and both
-# carry over to
-# images:
+# **Figure 6.2. The best guess is an S, and no straight line is one.** Left: the density
+# of a noisy pixel and its two parts. Right: three guesses.
+#
+# Near black on the left, near white on the right, and a smooth step between. Follow the
+# dotted line: a pixel seen there is nearer to white than to black, and may still be
+# black, because black is so much more frequent. The answer weighs the two by the
+# heights of the two hills. It comes from the knowledge that pixels are black or white,
+# and mostly black. Two facts are already here, and both carry over to images:
 #
 # 1. the best answer in squared error is the **posterior mean** $\mathbb E[x \mid y]$;
 # 2. a straight line cannot give it where it is no straight line, as here.
@@ -287,10 +290,12 @@ right.legend()
 plt.show()
 
 # %% [markdown]
-# Every arrow starts on the curve and goes to the side on which the curve is higher: the
-# denoiser walks uphill. Where the curve is level, at a top or in a hollow, the step is
-# zero. With this picture in mind we build denoisers for real images, and at the end we
-# read such arrows off a trained one.
+# **Figure 6.3. The denoiser walks uphill: every arrow goes to the side on which the
+# curve is higher.** At the right both sides of Tweedie's formula, one on the other.
+#
+# Where the curve is level, at a top or in a hollow, the step is zero. With this picture
+# in mind we build denoisers for real images, and at the end we read such arrows off a
+# trained one.
 
 # %% [markdown]
 # ## Build it: three kinds of noise
@@ -403,9 +408,11 @@ rows = torch.cat([test_x[:8], *(y[:8] for y in noisy.values())])
 plots.show_images(rows, 8, row_labels=["clean", *noisy])
 
 # %% [markdown]
-# Gaussian noise moves every pixel; salt and pepper and masking destroy some pixels and
-# leave the others exact. Masking is special: a black pixel may be original or
-# destroyed, while a bright one is certain.
+# **Figure 6.4. Gaussian noise moves every pixel; the other two destroy some and leave
+# the others exact.** Each row damages the same eight test images.
+#
+# Masking is special: a black pixel may be original or destroyed, while a bright one is
+# certain.
 #
 # ## Build it: the measure
 #
@@ -839,7 +846,7 @@ history = train_denoiser(
     on_report=partial(validate, x=test_x, y=noisy["Gaussian"]),
 )
 
-# %%
+# %% tags=["fold"]
 bar = psnr(test_x, linear["Gaussian"](noisy["Gaussian"]).clamp(0, 1)).mean().item()
 curves = {
     "denoising autoencoder": history["test"],
@@ -851,10 +858,12 @@ first_step = history.steps[above.index(True)] if any(above) else "none"
 print(f"first report above the linear filter: step {first_step}")
 
 # %% [markdown]
-# The line under the figure says when the curve first lies above the linear filter. At the
-# end the schedule takes the learning rate to 0, and the curve flattens for that reason,
-# too. No network reaches perfect images, since behind one noisy image there are many clean
-# ones; where that limit is, this curve does not show.
+# **Figure 6.5. During its training the network passes the best linear filter.** The
+# line under the figure says at which step it is first above.
+#
+# At the end the schedule takes the learning rate to 0, and the curve flattens for that
+# reason, too. No network reaches perfect images, since behind one noisy image there are
+# many clean ones; where that limit is, this curve does not show.
 
 # %%
 predict.truth(
@@ -1064,8 +1073,9 @@ axes[0].invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# Each bar is three standard errors to either side, the dashed line is the best linear
-# filter, and the two networks are orange.
+# **Figure 6.6. For each noise the autoencoder is above the best linear filter, and that
+# above the classical ones.** Each bar is three standard errors to either side, the
+# dashed line is the best linear filter, and the two networks are orange.
 
 # %%
 predict.truth("median filter", scores["Gaussian", "median"].mean())
@@ -1188,11 +1198,14 @@ labels = ["clean", "noisy", *decibels]
 plots.show_images(torch.cat([image[:8] for image in images]), 8, row_labels=labels)
 
 # %% [markdown]
-# Total variation and non-local means give smooth patches: they know that neighbours
-# resemble each other. The linear filter leaves ghosts of average strokes. The networks
-# draw strokes, because they have seen strokes. Compare the last row with the linear filter:
-# the eye and the decibels need not agree. And a network that fails draws a *wrong* stroke:
-# a restored image can look plausible where it is not true.
+# **Figure 6.7. Total variation gives patches, the linear filter ghosts of strokes, the
+# networks strokes.** Behind each name stands the mean PSNR of all test images, for
+# Gaussian noise.
+#
+# Total variation and non-local means know that neighbours resemble each other. The
+# networks have seen strokes. Compare the last row with the linear filter: the eye and
+# the decibels need not agree. And a network that fails draws a *wrong* stroke: a
+# restored image can look plausible where it is not true.
 
 # %%
 rows = []
@@ -1202,8 +1215,8 @@ labels = ["salt and pepper", "restored", "masking", "restored"]
 plots.show_images(torch.cat([test_x[:8], *rows]), 8, row_labels=["clean", *labels])
 
 # %% [markdown]
-# The same network and the same loss undo three quite different kinds of damage; only the
-# corruption in the training differs.
+# **Figure 6.8. The same network and the same loss undo other kinds of damage, too.**
+# Only the corruption in the training differs.
 #
 # ### The background decides the SSIM
 #
@@ -1239,8 +1252,9 @@ most = max(moved, key=lambda key: abs(moved[key]))
 print(f"largest change of a PSNR: {moved[most]:+.2f} dB ({most[1]}, {most[0]})")
 
 # %% [markdown]
-# Hollow: the SSIM of the restored images. Filled: the same images with faint values set to
-# 0. The line under the figure says how little this moves the PSNR.
+# **Figure 6.9. Values too faint to see move the SSIM, and under masking they turn an
+# order round.** Hollow: the SSIM of the restored images. Filled: the same images with
+# faint values set to 0. The line under the figure says how little this moves the PSNR.
 
 # %%
 ours, bar_of_all = "denoising autoencoder", "best linear filter"
@@ -1362,10 +1376,12 @@ plots.show_images(
 )
 
 # %% [markdown]
-# Each drawn code gives one suggestion, and the suggestions differ, mostly in the shape of
-# strokes. Their mean is grey where they disagree. Its squared error is at most the mean
-# squared error of the draws, because the square is convex: PSNR rewards the **mean**, and a
-# sample that looks real pays for it.
+# **Figure 6.10. Each drawn code gives another suggestion, and their mean is grey where
+# they disagree.** One image a row; what a column shows stands above it.
+#
+# The suggestions differ mostly in the shape of strokes. The squared error of their mean
+# is at most the mean squared error of the draws, because the square is convex: PSNR
+# rewards the **mean**, and a sample that looks real pays for it.
 
 # %%
 claims.show(
@@ -1451,12 +1467,15 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# The thick line at 0 is the linear filter that is told the level. A network that loses to
-# it in mean squared error is *not* the posterior mean, which no method can beat there. At
-# weak noise even the network that was trained for it may lie below. Two causes come to mind: its **code**
-# of 128 numbers is too narrow to keep all detail, and detail counts when little noise is
-# left; or its **training** was too short. An experiment separates them. We train at weak
-# noise for a third of the steps, with the same code and with one four times as wide.
+# **Figure 6.11. Trained at strong noise, a network does worse than nothing where the
+# noise is weakest.** The thick line at 0 is the linear filter that is told the level.
+#
+# A network that loses to it in mean squared error is *not* the posterior mean, which no
+# method can beat there. At weak noise even the network that was trained for it may lie
+# below. Two causes come to mind: its **code** of 128 numbers is too narrow to keep all
+# detail, and detail counts when little noise is left; or its **training** was too
+# short. An experiment separates them. We train at weak noise for a third of the steps,
+# with the same code and with one four times as wide.
 
 # %%
 THIRD = max(1, STEPS // 3)  # optimiser steps
@@ -1675,12 +1694,14 @@ axes[0].set_ylabel("second coordinate")
 plt.show()
 
 # %% [markdown]
-# The two fields look alike: the arrows lead uphill, to the three clouds, and are short on
-# the tops and on the ridges between them. Now in numbers. We average over points drawn from
-# $p_\sigma$, so regions count by their density; then we ask far outside. A number alone says
-# little, so two answers without any network stand beside ours: the **mean of the points**
-# for every $y$, and the best **linear** denoiser, the straight line of the one pixel in two
-# dimensions.
+# **Figure 6.12. Exact and learned arrows look alike: they lead uphill, to the three
+# clouds.** They are short on the tops and on the ridges between them; the rings are
+# levels of $p_\sigma$.
+#
+# Now in numbers. We average over points drawn from $p_\sigma$, so regions count by
+# their density; then we ask far outside. A number alone says little, so two answers
+# without any network stand beside ours: the **mean of the points** for every $y$, and
+# the best **linear** denoiser, the straight line of the one pixel in two dimensions.
 
 # %%
 centre = points[5000:].mean(0)
@@ -1800,8 +1821,9 @@ spreads = {name: y.std(0).mean().item() for name, y in walked.items()}
 print("spread:", {name: round(value, 3) for name, value in spreads.items()})
 
 # %% [markdown]
-# The numbers over the panels are the shares of points nearest to each of the three centres
-# (crosses). Without noise the points climb to the tops and stay there.
+# **Figure 6.13. Without noise the points climb to the tops and stay there; with noise
+# they spread as the data do.** The numbers over the panels are the shares of points
+# nearest to each of the three centres (crosses).
 
 # %%
 far = {name: agree["far outside", name] for name in answers}
@@ -1894,10 +1916,13 @@ plots.show_images(
 )
 
 # %% [markdown]
-# Each pair of rows is noisy and restored. The network for Gaussian noise has seen all these
-# levels. The other two were trained at one level. Look for a faint or a wrong digit, also
-# below the level of the training. Part of that is not their fault: at 0.9 hardly anything
-# of the digit is left.
+# **Figure 6.14. One digit under more and more damage: look for faint and for wrong
+# answers.** Each pair of rows is noisy and restored; the level is $\sigma$ for Gaussian
+# noise, else the share of destroyed pixels.
+#
+# The network for Gaussian noise has seen all these levels. The other two were trained
+# at one level, and may fail below it, too. Part of a failure is not their fault: at 0.9
+# hardly anything of the digit is left.
 #
 # ## Break it
 #
@@ -1960,7 +1985,7 @@ for name, values in at.items():
     print(f"{name:26} {with_error(values)} dB")
 print(f"{'do nothing, clip':26} {with_error(psnr(test_x, clipped))} dB")
 
-# %%
+# %% tags=["fold"]
 rows = torch.cat([images[:6] for images in broken.values()])
 decibels = [f"{name}, {values.mean():.1f} dB" for name, values in at.items()]
 plots.show_images(
@@ -1968,10 +1993,14 @@ plots.show_images(
 )
 
 # %% [markdown]
-# With the same noisy image as target, copying is the perfect answer, and the wide network
-# has room for a copy: it keeps most of the noise. The narrow network cannot copy
-# everything. It keeps what is common to many images, so it denoises **by accident**, and
-# the mistake can go unnoticed until a number for the right way stands beside it.
+# **Figure 6.15. Another noisy copy will do as a target for the wide network; the same
+# noisy image will not.** Behind each target stands the mean PSNR of the test images.
+#
+# With the same noisy image as target, copying is the perfect answer, and the wide
+# network has room for a copy: it keeps most of the noise. The narrow network cannot
+# copy everything. It keeps what is common to many images, so it denoises **by
+# accident**, and the mistake can go unnoticed until a number for the right way stands
+# beside it.
 
 # %%
 predict.truth("wide network, other noisy copy", at["wide, other noisy copy"].mean())

@@ -181,10 +181,11 @@ for ax, part, name in zip(axes, examples.split(7), ("normal", "strange"), strict
 plt.show()
 
 # %% [markdown]
-# The reconstructions look like threes, or like blurred mixtures of them, whatever came in.
-# For a three that is right; for
-# the others it leaves a difference. The size of the difference can be a **score**: one
-# number for each image, higher for stranger.
+# **Figure 7.1. Trained on threes, the model makes a three, or a blur of threes, of
+# whatever comes in.** Below the images stand their reconstructions.
+#
+# For a three that is right; for the others it leaves a difference. The size of the
+# difference can be a **score**: one number for each image, higher for stranger.
 #
 # ## Smallest case: five scores
 #
@@ -206,6 +207,14 @@ print("AUROC:", anomaly.auroc(normal_scores, strange_scores, rounds=0).value)
 # all scores and count after each score how many strange and how many normal ones lie above.
 
 # %%
+from vae_helpers import drawings
+
+drawings.show("roc")
+
+# %% [markdown]
+# The same from the scores, for five thresholds:
+
+# %%
 falling = [4.5, 3.5, 2.5, 1.5, 0.5]  # thresholds
 found = [(strange_scores > t).float().mean().item() for t in falling]
 false = [(normal_scores > t).float().mean().item() for t in falling]
@@ -223,9 +232,11 @@ ax.set_title("ROC curve: area 4.5 / 6")
 plt.show()
 
 # %% [markdown]
-# Each strange score is a step up, each normal one a step to the right, and the tie is the
-# slanted piece that cuts its box into halves. The area counts the pairs, one box of
-# height $\tfrac12$ and width $\tfrac13$ for each:
+# **Figure 7.2. The area under the steps counts the pairs in the right order.** Each
+# strange score is a step up, each normal one a step to the right, and the tie is the
+# slanted piece that cuts its box into halves.
+#
+# Each pair is one box of height $\tfrac12$ and width $\tfrac13$:
 #
 # $$\mathrm{AUROC} = P\big(s(x') > s(x)\big) + \tfrac12 P\big(s(x') = s(x)\big)$$
 #
@@ -691,8 +702,10 @@ print(show_threshold(figure, threshold))
 plt.show()
 
 # %% [markdown]
-# The two histograms overlap. Wherever the threshold stands, some images are on its wrong
-# side, and moving it trades one kind of mistake for the other.
+# **Figure 7.3. The histograms overlap: wherever the threshold stands, some images are
+# on its wrong side.** Here it stands where validation put it.
+#
+# Moving the threshold trades one kind of mistake for the other.
 #
 # ## Train: ten digits, three seeds
 #
@@ -829,7 +842,9 @@ for name in ("squared error", "-ELBO"):
     print(f"{name}: means of the three seeds {seeds}")
 
 # %% [markdown]
-# Blue is above 50, red below. The number behind *PCA* or *neighbours* is the best of those tried.
+# **Figure 7.4. In the mean over the digits the squared error detects better than the
+# $-$ELBO.** Blue is above 50, red below. The number behind *PCA* or *neighbours* is the
+# best of those tried.
 
 # %%
 tracked = ["squared error", "-ELBO"]
@@ -853,9 +868,7 @@ expected(
 #
 # ### Who is ahead depends on when you look
 #
-# **Predict**: at the first look, is the VAE ahead of PCA? And at the end? Left, the scores of
-# the VAE during training, mean over ten digits; right, what PCA and neighbours reach with
-# each of their numbers.
+# **Predict**: at the first look, is the VAE ahead of PCA? And at the end?
 
 # %%
 steps = sorted(results[0, SEEDS[0]]["looks"])
@@ -896,8 +909,12 @@ for ax, numbers in ((left, steps), (right, sorted({*COMPONENTS, *NEIGHBOURS}))):
 plt.show()
 
 # %% [markdown]
-# The plain methods are there at once. The VAE needs its steps before it passes them, if it
-# does. A comparison that stops early is a comparison of training lengths.
+# **Figure 7.5. The plain methods are there at once; the VAE needs its steps.** Left:
+# its scores during training. Right: what PCA and neighbours reach with each of their
+# numbers.
+#
+# If the VAE passes them, it does so late. A comparison that stops early is a comparison
+# of training lengths.
 #
 # Which number of components is right? Normal validation images cannot tell: their squared
 # error falls with every component that is added, whatever the component is good for. So we
@@ -993,11 +1010,13 @@ inside = square[:4, :, 20:23, 4:12].sum() / square[:4].sum()
 print(f"the bar is {24 / 784:.1%} of the area and holds {inside:.0%} of the error")
 
 # %% [markdown]
-# Bright means strange; the blue box says where the bar is. On the left the bar lights up,
-# because the model has no code for it. On the right the strokes light up that a three would
-# not have, **and** those that a three would have and the image lacks: the map shows the
-# difference to what the model makes of the image, which need not be the nearest three.
-# PCA gives such a map as well, and so does the difference to the nearest training image.
+# **Figure 7.6. The error lights up at the bar, and on strokes that a three would not
+# have.** Last row: bright is a large error; the blue box says where the bar is.
+#
+# The model has no code for the bar. On the right, strokes that a three would have and
+# the image lacks light up as well: the map shows the difference to what the model makes
+# of the image, which need not be the nearest three. PCA gives such a map, too, and so
+# does the difference to the nearest training image.
 
 # %% [markdown]
 # ## AUROC 0.95: are we done?
@@ -1071,11 +1090,14 @@ predict.truth("true alarms of 100", true)
 grid = (torch.arange(100) < round(true)).view(10, 10)
 figure, ax = plt.subplots(figsize=(2.6, 2.6))
 ax.pcolormesh(grid, cmap="Oranges", vmin=-0.15, vmax=1.6, edgecolors="white", lw=2)
-ax.set(aspect="equal", xticks=[], yticks=[], title="100 alarms; dark: true")
+ax.set(aspect="equal", xticks=[], yticks=[], title=f"{true:.0f} of 100 are true")
 ax.invert_yaxis()
 plt.show()
 
 # %% [markdown]
+# **Figure 7.7. When one image in a hundred is strange, most alarms are false.** One
+# square is one alarm.
+#
 # The last printed line is arithmetic and holds for every detector with this rate of false
 # alarms. More true alarms need fewer false ones, that is a higher threshold, or a longer look at
 # each alarm.
@@ -1191,7 +1213,7 @@ for k in training.progress(10, "nine digits normal, one strange"):
         without_ones = scores["-ELBO"]
 
 # %% [markdown]
-# Each column is a model of nine digits, tested on the tenth.
+# The table of the ten models:
 
 # %% tags=["fold"]
 shown = ["-ELBO", "Bernoulli - entropy", "squared error"]
@@ -1207,15 +1229,19 @@ for row in shown[:-1]:
     low = [k for k in range(10) if left_out[k][row] < 50]
     print(f"{row:20} below 50 on: {', '.join(map(str, low)) or 'no digit'}")
 
+# %% [markdown]
+# **Figure 7.8. By its $-$ELBO a 1 that the model never saw is more normal than the
+# digits of its training.** Each column is a model of nine digits, tested on the tenth;
+# red is below 50.
+
 # %%
 predict.truth(
     "AUROC of the worst left-out digit", min(areas["-ELBO"] for areas in left_out)
 )
 
 # %% [markdown]
-# Red: the digit that the model never saw is *more normal* than those it was trained on. Here
-# are ones, and normal digits, with the $-$ELBO of the model that never saw a 1. The normal
-# ones are picked evenly over their sorted scores, and so are the ones.
+# Here are ones, and normal digits, with the $-$ELBO of the model that never saw a 1, each kind
+# picked evenly over its sorted scores.
 
 
 # %%
@@ -1240,6 +1266,9 @@ figure.suptitle("-ELBO in nats, higher should mean stranger", fontsize=11)
 plt.show()
 
 # %% [markdown]
+# **Figure 7.9. A 1 that the model never saw often costs less than a digit of its
+# training.** Above each image stand its nats.
+#
 # A 1 has little ink, so even a poor reconstruction leaves little error, and it has few
 # grey pixels, so the entropy in its Bernoulli term is small. All these scores are sums over
 # pixels, and a sum grows with what there is to explain. The row *ink alone* looks at no
@@ -1511,8 +1540,9 @@ below.grid(False)
 plt.show()
 
 # %% [markdown]
-# To the left is *more normal*. Where do the sprites lie, and where the digits that the model was
-# trained on?
+# **Figure 7.10. To a model of digits, small sprites are more normal than the digits
+# themselves.** To the left is *more normal*; the pictures below stand at their own
+# values.
 
 # %%
 predict.truth("AUROC of sprites", area(failure["normal"], failure["strange"]))
@@ -1535,6 +1565,11 @@ ax.legend()
 plt.show()
 
 
+# %% [markdown]
+# **Figure 7.11. The $-$ELBO grows with the length of the code, among normal digits as
+# well.** The line has slope 1, and half of the normal digits lie above it.
+
+
 # %%
 def rank_correlation(a, b):
     """(N,), (N,) -> correlation of the ranks."""
@@ -1546,11 +1581,9 @@ together = rank_correlation(usual["-ELBO"], usual["complexity alone"])
 print(f"among normal digits, -ELBO and C(x): rank correlation {together:.2f}")
 
 # %% [markdown]
-# From left to right the $-$ELBO grows with the length of the code, among the normal digits as
-# well: a plain image has little to be wrong about. The line has slope 1, and half of the normal
-# digits lie above it. Sprites and shuffled digits lie above it at *both* ends: for its
-# complexity, each costs the model too much. The difference of the two lengths is the height
-# over the line.
+# A plain image has little to be wrong about. Sprites and shuffled digits lie above the line at
+# *both* ends: for its complexity, each costs the model too much. The difference of the two
+# lengths is the height over the line.
 
 # %%
 names = list(repaired["nine digits, 1"]["normal"])
@@ -1579,6 +1612,11 @@ print("The -ELBO finds the strange images more normal in:", "; ".join(failed) or
 worst = dict(zip(names, table.min(1).values.tolist(), strict=True))
 for name in sorted(names[:4], key=worst.get, reverse=True):
     print(f"lowest of the row {worst[name]:5.1f}  {name}")
+
+# %% [markdown]
+# **Figure 7.12. Less the code length, the $-$ELBO is above 50 in every column, and so
+# is the ratio.** Beside the strange images of each model stand its normal ones,
+# shuffled; red is below 50.
 
 # %%
 by_case = {

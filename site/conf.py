@@ -7,7 +7,7 @@ language = "en"
 
 extensions = ["myst_nb", "sphinx_copybutton", "sphinx_design"]
 nb_execution_mode = "off"  # the notebooks are executed when they are built
-myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "attrs_block"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 suppress_warnings = [

@@ -2,10 +2,13 @@
 
 import ast
 import re
+from itertools import pairwise
 from statistics import median
 
 import builder
+import number_figures
 import pytest
+from builder.publish import CAPTION
 from lesson_source import LESSONS, STEMS, code_cells, notebook
 
 REQUIRED = [
@@ -15,6 +18,8 @@ REQUIRED = [
     "## Summary",
     "**Sources.**",
 ]
+WITHOUT_CAPTIONS = ["05"]  # lessons whose figures have none yet
+CONCLUSION = 120  # characters of the bold sentence of a caption, at most
 every_lesson = pytest.mark.parametrize("stem", STEMS)
 
 
@@ -194,6 +199,63 @@ def test_a_figure_is_followed_by_words(stem):
         if cell.cell_type == "code" and draws and not cell.source.startswith("def "):
             after = [c.cell_type for c in cells[i + 1 : i + 3]]
             assert "markdown" in after, f"{stem}: no words after\n{cell.source}"
+
+
+def _leaves_a_figure(cell):
+    """Whether a cell shows a figure that stays in the notebook.
+
+    Live figures do not stay: without a kernel nothing of them is seen, so they have no
+    number. Drawings and films bring their own captions.
+    """
+    if cell.cell_type != "code" or "exercise" in cell.metadata.get("tags", []):
+        return False
+    run = [n for n in ast.parse(cell.source).body if not isinstance(n, ast.FunctionDef)]
+    calls = [n for part in run for n in ast.walk(part) if isinstance(n, ast.Call)]
+    names = [ast.unparse(call.func) for call in calls]
+    return any(n == "plt.show" or n.startswith("plots.show_") for n in names)
+
+
+@every_lesson
+def test_every_figure_has_a_caption_and_every_caption_a_figure(stem):
+    """The caption begins the cell below: "**Figure 4.3. The conclusion.** How to read it"."""
+    if stem[:2] in WITHOUT_CAPTIONS:
+        pytest.skip("no captions yet")
+    lesson, number = stem[:2].removeprefix("0"), 0
+    for cell, below in pairwise(_cells(stem)):
+        found = CAPTION.match(below.source) if below.cell_type == "markdown" else None
+        if not _leaves_a_figure(cell):
+            assert not found, f"{stem}: a caption without a figure: {found[1]}"
+            continue
+        number += 1
+        begins = f"Figure {lesson}.{number}. "
+        assert found, f"{stem}: no caption '**{begins}...' below\n{cell.source}"
+        assert found[1].startswith(begins), f"{stem}: {begins} is called {found[1]}"
+        conclusion = " ".join(found[1].removeprefix(begins).split())
+        assert len(conclusion) <= CONCLUSION, f"{len(conclusion)}: {conclusion}"
+        assert conclusion.endswith("."), f"no full stop: {conclusion}"
+    assert "\n".join(_prose(stem)).count("**Figure ") == number
+
+
+def test_figures_are_numbered_in_their_order_and_mentions_follow():
+    text = (
+        "# **Figure 4.1. A.**\n# In figures 4.1 and 4.2\n"
+        "# **Figure 4.new. B.**\n# **Figure 4.2. C.** As in figure\n# 4.2; 4.2 nats."
+    )
+    assert number_figures.numbered(text, "4") == (
+        "# **Figure 4.1. A.**\n# In figures 4.1 and 4.3\n"
+        "# **Figure 4.2. B.**\n# **Figure 4.3. C.** As in figure\n# 4.3; 4.2 nats."
+    )
+    with pytest.raises(ValueError, match="twice: 1"):
+        number_figures.numbered("**Figure 4.1. A.** **Figure 4.1. B.**", "4")
+
+
+def test_the_prose_names_figures_that_exist():
+    numbered = re.compile(r"[Ff]igures? ([\dA-Z]+\.\d+)")
+    prose = {stem: "\n".join(_prose(stem)) for stem in STEMS}
+    known = {n for p in prose.values() for n in re.findall(r"\*\*Figure (\w+\.\d+)", p)}
+    for stem, text in prose.items():
+        unknown = set(numbered.findall(text)) - known
+        assert not unknown, f"{stem} speaks of figures {sorted(unknown)}"
 
 
 @every_lesson

@@ -16,8 +16,10 @@ import sys
 import tarfile
 from pathlib import Path
 
+import build_lab
 import builder
 import nbformat
+from builder import publish
 
 ROOT = builder.ROOT
 SOURCE, BUILD = ROOT / "site", ROOT / "build"
@@ -44,6 +46,8 @@ def page_of(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in book.cells:
         if cell.cell_type == "markdown":
             cell.source = ANCHOR.sub(lambda m: f"{m[1]}#{slug(m[2])})", cell.source)
+            if publish.CAPTION.match(cell.source):
+                cell.source = "{.figure-caption}\n" + cell.source
         elif cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
     return book
@@ -138,7 +142,14 @@ def missing(folder: Path, solutions: bool) -> list[str]:
     pages = [f"notebooks/{lesson['stem']}.html" for lesson in table["lesson"]]
     if solutions:
         pages += [p.replace("notebooks/", "notebooks/solutions/") for p in pages]
-    for name in ["index.html", "search.html", "install.html", "GLOSSARY.html", *pages]:
+    for name in [
+        "index.html",
+        "lab.html",
+        "search.html",
+        "install.html",
+        "GLOSSARY.html",
+        *pages,
+    ]:
         path = folder / name
         if not path.exists() or path.stat().st_size < 5000:
             found.append(name)
@@ -158,6 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-j", "auto"]
     done = subprocess.run([*command, str(source), str(chosen.to)])
+    (chosen.to / "lab.html").write_text(build_lab.page(), encoding="utf-8")
     lost = missing(chosen.to, not chosen.no_solutions)
     if done.returncode or lost:
         print(f"site: not built, or not whole: {json.dumps(lost)}", file=sys.stderr)

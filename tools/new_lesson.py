@@ -59,6 +59,7 @@ def new_lesson(number: str, name: str, root: Path = ROOT) -> list[Path]:
     for template, path in targets.items():
         text = (TEMPLATES / template).read_text(encoding="utf-8")
         text = text.replace("@NUMBER@", number).replace("@TITLE@", title)
+        text = text.replace("@FIGURE@", number.removeprefix("0"))
         path.write_text(text, encoding="utf-8")
     course = root / "lessons/course.toml"
     text = course.read_text(encoding="utf-8").rstrip() + "\n"
