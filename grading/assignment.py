@@ -15,6 +15,7 @@ and proves that the key has all points and the stubs have none.
 
 import argparse
 import contextlib
+import importlib
 import importlib.util
 import io
 import json
@@ -27,6 +28,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from grading import next_steps
 from grading.cells import (
     exercise_cells,
     introduction,
@@ -72,6 +74,35 @@ def default_points(exercise: Exercise, table: dict) -> int:
     points = max(1, round(exercise.minutes * table["weight"][exercise.difficulty]))
     extension = exercise.importance == "extension"
     return min(points, table["bonus_at_most"]) if extension else points
+
+
+def sentences(exercise: Exercise) -> list[str]:
+    """The mistakes that an exercise's check knows by name."""
+    if not exercise.check:
+        return []
+    module, name = exercise.check.split(".")
+    check = getattr(importlib.import_module(f"vae_helpers.checks.{module}"), name)
+    said = []
+    for part in check.parts:
+        table = getattr(part, "wrong", None) or [s.says for s in part.table]
+        said += [words for words in table if isinstance(words, str)]
+    return said
+
+
+def shares_of(said: list[str], table: dict) -> dict[str, float]:
+    """Words -> share of the points, for an exercise whose check says some sentences.
+
+    Args:
+        said: the sentences; what an exercise never says is left out.
+        table: points.toml.
+    """
+    for words, share in {**table["share"], **table["mistake"]}.items():
+        if not 0 <= share <= 1:
+            raise ValueError(
+                f"points.toml: a share lies between 0 and 1; {words!r} has {share}."
+            )
+    named = {w: s for w, s in table["mistake"].items() if any(w in t for t in said)}
+    return table["share"] | named
 
 
 def check_overlay(overlay: dict, exercises: list[Exercise]) -> None:
@@ -155,14 +186,15 @@ def make_source(lesson: dict, name: str, overlay: dict, options) -> tuple:
     entries, sealed, cells_of, final = {}, {}, {}, []
     for exercise in chosen:
         number, text = exercise.number, None
+        said = sentences(exercise)
         if number in makers:
             variant = make_variant(makers[number], number, options.variant)
-            exercise = vary(exercise, variant)
+            exercise, said = vary(exercise, variant), list(variant.wrong)
             label = f"{number} {variant.name}"
             text = seal(variant, label, options.variant, SHOWN_CASES)
             sealed[number] = seal(variant, label, options.variant, HIDDEN_CASES)
         entry = plan(exercise, overlay, table, number in makers)
-        shares = table["share"] | overlay.get("SHARES", {}).get(number, {})
+        shares = shares_of(said, table) | overlay.get("SHARES", {}).get(number, {})
         cells_of[number] = exercise_cells(exercise, name, entry, shares, text)
         entries[number] = entry
         final.append(exercise)
@@ -371,7 +403,9 @@ def main(arguments: list[str] | None = None) -> int:
         if importlib.util.find_spec("nbgrader") is None:
             print("nbgrader is not installed: no students' version. Install .[grade].")
         else:
-            print(f"Students' version: {release(Path(options.to).resolve(), name)}")
+            folder = Path(options.to).resolve()
+            given = release(folder, name)
+            print(next_steps.after_assignment(folder, name, given))
     except ValueError as error:
         print(f"assignment: {error}", file=sys.stderr)
         return 2

@@ -9,7 +9,10 @@ what was locked, lets nbgrader run it, and writes into its folder marks/:
 
     NAME.csv         points, status and remark of every student and exercise
     NAME_lms.csv     student, score, maximum, comment; no score where a person must look
-    NAME.html        the same as a page, with links to the feedback
+    NAME.html        the class: what was right, usual mistakes, who needs a look
+    NAME_class.csv   the same as a table
+
+and a page for each student into feedback/STUDENT/NAME/NAME.html.
 
 A submission that was graded and did not change is not run again; --again runs all.
 """
@@ -27,7 +30,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from grading import status, tables
+from grading import feedback, next_steps, pages, status, tables
 from grading.lesson import ROOT
 from grading.run import (
     REPAIRED,
@@ -49,7 +52,7 @@ from grading.submissions import (
     slugs,
 )
 
-VERSION = 2  # of the records of runs; older ones are not used
+VERSION = 3  # of the records of runs; older ones are not used
 TOUCHED = (
     "{names} changed while the class was graded; if that was not you, a submission did "
     "it. Restore the files and run the command again"
@@ -138,9 +141,7 @@ def grade_student(
     record = course.folder / "private" / f"{course.name}_runs" / f"{slug}_result.json"
     mark = f"{VERSION} {digest([*handed.paths, *course.files])}"
     done = read_json(record)
-    page = course.folder / "feedback" / slug / course.name / f"{course.name}.html"
-    has_all = page.exists() or not options.feedback
-    if done.get("digest") == mark and has_all and not options.again:
+    if done.get("digest") == mark and not options.again:
         try:
             return judge(student, slug, done, course)
         except Exception:  # something of that run is lost: run it once more
@@ -155,6 +156,7 @@ def grade_student(
         why = "no cell of this assignment is in the notebook"
         why = "; ".join([why, *choice.notes])
         return status.no_result(student, status.WRONG, course.facts, why)
+    code, start = feedback.answers(choice.repaired.book), time.monotonic()
     run = run_one(slug, choice, course, options)
     flags, changed = choice.repaired.flags, touched(course)
     if changed:  # from here on no marks can be trusted: all are held, none recorded
@@ -166,6 +168,8 @@ def grade_student(
         "flags": flags,
         "doubts": choice.repaired.doubts,
         "attempted": sorted(choice.repaired.attempted),
+        "code": code,
+        "seconds": round(time.monotonic() - start, 1),
         "success": run["success"],
         "left_out": run["left_out"],
         "said": run["log"][-4000:],
@@ -192,7 +196,6 @@ def run_one(slug: str, choice, course: Course, options) -> dict:
         slug,
         seconds=options.seconds,
         memory=int(options.memory * 2**30),
-        feedback=options.feedback,
         stop=course.stop,
     )
 
@@ -205,7 +208,7 @@ def judge(student: str, slug: str, done: dict, course: Course) -> dict:
     if not done["success"]:
         why = next((line for line in done["said"].splitlines() if "Error" in line), "")
         row = status.no_result(student, status.SETUP, facts, f"nbgrader failed: {why}")
-        return {**row, "slug": slug}
+        return {**row, "seconds": done["seconds"]}
     path = folder / "autograded" / slug / name / f"{name}.ipynb"
     book = nbformat.read(path, as_version=4)
     marks = read_marks(folder, name, slug)
@@ -213,7 +216,8 @@ def judge(student: str, slug: str, done: dict, course: Course) -> dict:
         number: status.exercise_result(number, entry, book, marks, done)
         for number, entry in facts["exercises"].items()
     }
-    return {**status.whole_result(student, found, facts, notes), "slug": slug}
+    row = status.whole_result(student, found, facts, notes)
+    return {**row, "seconds": done["seconds"]}
 
 
 def read_marks(folder: Path, name: str, slug: str) -> dict[str, float | None]:
@@ -265,9 +269,9 @@ def grade_class(folder: Path, course: Course, options) -> list[dict]:
                 else f"{type(error).__name__}: {text}"
             )
             row = status.no_result(student, status.FAILED, course.facts, why)
-        rows[student] = row
+        rows[student] = {**row, "slug": names[student]}
         seconds = time.monotonic() - start
-        print(f"{student}: {row['status']}, {seconds:.1f} s", flush=True)
+        print(f"{student}: {tables.summary(row)}, {seconds:.1f} s", flush=True)
 
     with ThreadPoolExecutor(options.jobs) as pool:
         running = [pool.submit(one, student) for student in found]
@@ -291,7 +295,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--course", type=Path, default=ROOT / "assignments")
     parser.add_argument("--students", type=Path, help="list of the class: text or CSV")
     parser.add_argument("--again", action="store_true", help="run all once more")
-    parser.add_argument("--feedback", action="store_true", help="write students' HTML")
+    parser.add_argument(  # of older versions; the pages are always written now
+        "--feedback", action="store_true", help=argparse.SUPPRESS
+    )
     parser.add_argument("--jobs", type=int, default=1, help="submissions at a time")
     parser.add_argument(
         "--seconds", type=int, default=900, help="limit of one submission; default 900"
@@ -310,11 +316,12 @@ def main(arguments: list[str] | None = None) -> int:
         rows = grade_class(options.submissions, course, options)
         seconds = time.monotonic() - start
         paths = tables.write_tables(course.folder, course.name, rows, course.facts)
+        report = pages.write_pages(course.folder, course.name, rows, course.facts)
     except ValueError as error:
         print(f"grade: {error}", file=sys.stderr)
         return 2
     print(tables.print_table(rows, course.facts))
     each = seconds / max(1, len(rows))
     print(f"{len(rows)} students in {seconds:.0f} s, {each:.1f} s each.")
-    print("\n".join(str(path) for path in paths))
+    print(next_steps.after_grading(course.folder, course.name, report, paths))
     return 130 if course.stop.is_set() else 0

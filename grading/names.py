@@ -2,6 +2,8 @@
 
 from nbformat import NotebookNode
 
+MARK = "vae-course"  # key of a verdict in the metadata of an output
+
 
 def name_of(cell: NotebookNode) -> str:
     """nbgrader's name of a cell, or ""."""

@@ -67,7 +67,7 @@ def read_json(path: Path) -> dict:
     return found if isinstance(found, dict) else {}
 
 
-def _child(folder: Path, name: str, student: str, state: Path, feedback: bool) -> None:
+def _child(folder: Path, name: str, student: str, state: Path) -> None:
     """Autograde one submission; its process does nothing else."""
     log = os.open(
         state.with_suffix(".log"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644
@@ -86,8 +86,6 @@ def _child(folder: Path, name: str, student: str, state: Path, feedback: bool) -
     api.config.Execute.on_cell_start = started
     api.coursedir.update_config(api.config)
     result = api.autograde(name, student, force=True, create=True)
-    if result["success"] and feedback:
-        api.generate_feedback(name, student, force=True)
     print(result.get("log", ""), result.get("error", ""), flush=True)
     if result["success"]:
         write_json(state, {"success": True})
@@ -143,7 +141,6 @@ def autograde(
     *,
     seconds: int,
     memory: int,
-    feedback: bool,
     stop: threading.Event,
 ) -> dict:
     """Grade repaired/STUDENT/NAME; -> success, cells left out, what nbgrader said.
@@ -154,7 +151,6 @@ def autograde(
         student: nbgrader's name for the student.
         seconds: limit of one run of the submission.
         memory: bytes that nbgrader and the kernel may use together.
-        feedback: write the HTML that students get.
         stop: end the run when it is set.
 
     Raises:
@@ -167,7 +163,7 @@ def autograde(
     context = _context()
     for _ in range(len(book.cells) + 1):
         write_json(state, {})
-        arguments = (folder, name, student, state, feedback)
+        arguments = (folder, name, student, state)
         process = context.Process(target=_child, args=arguments)
         process.start()
         why = _watch(process, time.monotonic() + seconds, memory, stop)

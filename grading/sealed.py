@@ -20,13 +20,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from grading.names import MARK
+from grading.tiny_case import tiny_case
+
 CHECKS = "vae_helpers.checks"
 MOVED = {  # checks with another place than in an assignment that was handed out before
     "lesson03.linear_gaussian_elbo": "lessonA1.linear_gaussian_elbo",
     "lesson03.smallest_gap": "lessonA1.smallest_gap",
     "lesson03.bits_per_dimension": "retired.bits_per_dimension",
 }
-MARK = "vae-course"  # key of a verdict in the metadata of an output
 PRINT_TOLERANCE = 1e-3  # relative, between two fingerprints
 Shares = Mapping[str, float]
 
@@ -48,7 +50,9 @@ def points(
     lesson, function = MOVED.get(name, name).split(".")
     with fresh_checks():
         check = getattr(importlib.import_module(f"{CHECKS}.{lesson}"), function)
-        return worth(quietly(check, *answers), out_of, shares or {})
+        verdict = quietly(check, *answers)
+        case = tiny_case(verdict, check, answers)
+        return worth(verdict, out_of, shares or {}, case)
 
 
 def sealed_points(
@@ -56,7 +60,10 @@ def sealed_points(
 ) -> float:
     """The same for a sealed check."""
     with fresh_checks():
-        return worth(quietly(sealed_verdict, sealed, answer), out_of, shares or {})
+        check = sealed_check(sealed)
+        verdict = quietly(check, answer)
+        case = tiny_case(verdict, check, (answer,))
+        return worth(verdict, out_of, shares or {}, case)
 
 
 @contextlib.contextmanager
@@ -89,20 +96,19 @@ def _core() -> ModuleType:
     return importlib.import_module(f"{CHECKS}.core")
 
 
-def worth(verdict, out_of: float, shares: Shares) -> float:
-    """Show a verdict and return its points; a half-done exercise may have a share.
+def worth(verdict, out_of: float, shares: Shares, case: dict | None = None) -> float:
+    """Show a verdict and return its points; a named mistake may keep a share of them.
 
-    The verdict is also written into the metadata of the output, where nothing gets that
-    an answer prints by accident.
+    The verdict, the share and the tiny case are also written into the metadata of the
+    output, where nothing gets that an answer prints by accident.
     """
     from IPython.display import display
 
-    said = {"status": verdict.status, "message": verdict.message}
-    display(verdict, metadata={MARK: said})
-    if verdict.status == "right":
-        return out_of
     found = [share for words, share in shares.items() if words in verdict.message]
-    return round(out_of * max(found, default=0), 2)
+    share = 1 if verdict.status == "right" else max(found, default=0)
+    said = {"status": verdict.status, "message": verdict.message, "share": share}
+    display(verdict, metadata={MARK: said | ({"case": case} if case else {})})
+    return out_of if share == 1 else round(out_of * share, 2)
 
 
 def quietly(function: Callable, *arguments):
@@ -136,12 +142,16 @@ def fingerprint(tensor: Tensor) -> list:
 
 def sealed_verdict(sealed: str, answer: Callable):
     """Compare an answer with the numbers of a sealed check."""
+    return sealed_check(sealed)(answer)
+
+
+def sealed_check(sealed: str):
+    """A check that compares with stored numbers."""
     table = unseal(sealed)
     part, kind = SealedPart(table), torch.get_default_dtype()
     stored = [item for item in table["cases"][0] if isinstance(item, dict)]
     dtype = getattr(torch, stored[0]["dtype"]) if stored else kind
-    check = _core().declare(table["exercise"], table["tried"], part, dtype=dtype)
-    return check(answer)
+    return _core().declare(table["exercise"], table["tried"], part, dtype=dtype)
 
 
 class SealedPart(NamedTuple):
@@ -153,16 +163,24 @@ class SealedPart(NamedTuple):
 
     def run(self, answer: Callable) -> None:
         """Raise core.Wrong unless the answer gives the stored numbers."""
+        cases, wanted = self.reference()
+        found = [self.outcome(answer, case) for case in cases]
+        fits = {
+            sentence: functools.partial(_fit, found, prints)
+            for sentence, prints in self.table["mistakes"]
+        }
+        _core().judge(cases, found, wanted, fits, self.names())
+
+    def reference(self) -> tuple[list, list]:
+        """The stored cases and the right results."""
         core, table = _core(), self.table
         stored = [tuple(map(as_tensor, case)) for case in table["cases"]]
         cases = [core.Case(i, case) for i, case in enumerate(stored)]
-        wanted = [{k: as_tensor(v) for k, v in w.items()} for w in table["wanted"]]
-        found = [outcome(answer, case, self.gradients()) for case in cases]
-        fits = {
-            sentence: functools.partial(_fit, found, prints)
-            for sentence, prints in table["mistakes"]
-        }
-        core.judge(cases, found, wanted, fits, self.names())
+        return cases, [{k: as_tensor(v) for k, v in w.items()} for w in table["wanted"]]
+
+    def outcome(self, answer: Callable, case) -> Any:
+        """What an answer gives on a case, or the error with which it stopped."""
+        return outcome(answer, case, self.gradients())
 
     def names(self) -> list[str]:
         """Of the arguments; tables of the first release did not keep them."""

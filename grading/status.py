@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from nbformat import NotebookNode
 
-from grading.names import name_of, number_key
-from grading.sealed import MARK
+from grading.names import MARK, name_of, number_key
 
 GRADED, NOT_ATTEMPTED = "graded", "not attempted"
 SETUP, CRASHED, TIMED_OUT = "set-up failed", "crashed", "timed out"
@@ -45,7 +44,8 @@ class Seen:
         left_out: why cells were left out: TOO_LONG, DIED or TOO_LARGE.
         hung: a cell ran into its limit.
         errors: of the answer and of the check.
-        verdict: "status" and "message" of the check, empty if it did not get so far.
+        verdict: "status" and "message" of the check, empty if it did not get so far;
+            also the "share" of the points and the "case" that shows the mistake.
     """
 
     out_of: float
@@ -60,7 +60,7 @@ class Seen:
     left_out: list[str] = field(default_factory=list)
     hung: bool = False
     errors: list[str] = field(default_factory=list)
-    verdict: dict[str, str] = field(default_factory=dict)
+    verdict: dict = field(default_factory=dict)
 
 
 class Rule(NamedTuple):
@@ -253,7 +253,10 @@ def verdict(cell: NotebookNode | None) -> dict:
     found: dict = {}
     for output in cell.get("outputs", []) if cell else []:
         if output.output_type == "display_data":
-            found = output.get("metadata", {}).get(MARK) or found
+            said = output.get("metadata", {}).get(MARK)
+            if isinstance(said, dict) and said:  # it comes out of the student's process
+                words = {k: str(said.get(k, "")) for k in ("status", "message")}
+                found = said | words
     return found
 
 
@@ -299,7 +302,10 @@ def exercise_result(
     number: str, entry: dict, book: NotebookNode, marks: dict, done: dict
 ) -> dict:
     """Points, status and remarks of one exercise; arguments as for `look`."""
-    found = decide(look(number, entry, book, marks, done))
+    seen = look(number, entry, book, marks, done)
+    found = decide(seen)
+    found["verdict"] = seen.verdict
+    found["code"] = done.get("code", {}).get(number, "")
     cells = {name_of(cell): cell for cell in book.cells if name_of(cell)}
     failed = [why for n in _hidden(number, entry) for why in errors(cells.get(n))]
     failed = [why.removeprefix("AssertionError: ") for why in failed]

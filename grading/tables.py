@@ -1,34 +1,37 @@
-"""Tables for a class: CSV for a person, CSV for an LMS, a page, and a few lines."""
+"""Tables for a class: CSV for a person, CSV for an LMS, and a few lines."""
 
 import csv
-import html
 from pathlib import Path
 
+from grading import feedback, status
 from grading.status import first_line, held_back, maximum
 
 
 def comment(row: dict) -> str:
-    """One line for the student: status and diagnosis of each exercise."""
+    """One line for the student: state and diagnosis of each exercise.
+
+    Of what a person looks at it gives no reasons: those are for the teacher.
+    """
     parts = []
     for number, found in row["exercises"].items():
-        points = "-" if found["points"] is None else f"{found['points']:g}"
-        part = f"{number}: {points}/{found['out_of']:g} {found['status']}"
-        if found["says"] and found["points"] != found["out_of"]:
+        at = feedback.state(found)
+        waits = found["points"] is None or at == "waiting"
+        points = "-" if waits else f"{found['points']:g}"
+        part = f"{number}: {points}/{found['out_of']:g} {feedback.STATES[at]}"
+        if found["says"] and not waits and at != "right":
             part += f" ({first_line(found['says'])})"
         parts.append(part)
     return "; ".join(parts)
 
 
 def write_tables(folder: Path, name: str, rows: list[dict], facts: dict) -> list[Path]:
-    """marks CSV, CSV for an LMS and the HTML overview; returns their paths."""
+    """marks CSV and CSV for an LMS; returns their paths."""
     out = folder / "marks"
     out.mkdir(parents=True, exist_ok=True)
-    marks, lms, page = (out / f"{name}{end}" for end in (".csv", "_lms.csv", ".html"))
-    _write_csv(marks, _marks_lines(rows, facts))
-    _write_csv(lms, _lms_lines(rows, facts))
-    with _open(page, "utf-8") as file:
-        file.write(_page(folder, name, rows, facts))
-    return [marks, lms, page]
+    marks, lms = (out / f"{name}{end}" for end in (".csv", "_lms.csv"))
+    write_csv(marks, _marks_lines(rows, facts))
+    write_csv(lms, _lms_lines(rows, facts))
+    return [marks, lms]
 
 
 def _marks_lines(rows: list[dict], facts: dict) -> list[list]:
@@ -59,7 +62,7 @@ def _remark(found: dict) -> str:
     return "; ".join(filter(None, [found["says"], *found["notes"]]))
 
 
-def _open(path: Path, encoding: str):
+def open_text(path: Path, encoding: str):
     """A file that takes any text, half characters included."""
     try:
         return open(path, "w", newline="", encoding=encoding, errors="backslashreplace")
@@ -70,8 +73,9 @@ def _open(path: Path, encoding: str):
         ) from error
 
 
-def _write_csv(path: Path, lines: list[list]) -> None:
-    with _open(path, "utf-8-sig") as file:
+def write_csv(path: Path, lines: list[list]) -> None:
+    """A table that a spreadsheet opens, without formulas in it."""
+    with open_text(path, "utf-8-sig") as file:
         csv.writer(file).writerows(map(safe, lines))
 
 
@@ -83,70 +87,32 @@ def safe(line: list) -> list:
     ]
 
 
-def _page(folder: Path, name: str, rows: list[dict], facts: dict) -> str:
-    entries = facts["exercises"]
-    head = "".join(
-        f'<th scope="col">{n}<br><small>{html.escape(e["title"])}</small></th>'
-        for n, e in entries.items()
-    )
-    body = "\n".join(_line(folder, name, row, facts) for row in rows)
-    look = [row["student"] for row in rows if held_back(row)]
-    todo = html.escape(", ".join(look)) or "nobody"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Marks of {html.escape(name)}</title>
-<style>
-body {{ font-family: sans-serif; margin: 2em; color: #111; background: #fff }}
-table {{ border-collapse: collapse }}
-th, td {{ border: 1px solid #999; padding: .3em .5em; vertical-align: top; text-align: left }}
-small {{ color: #444 }} td small {{ display: block; max-width: 24em }}
-</style></head><body>
-<h1>Marks of {html.escape(name)}</h1>
-<p>{len(rows)} students. Look at: {todo}. Their marks are not in the file for the LMS.</p>
-<table><thead><tr><th scope="col">Student</th><th scope="col">Status</th>
-<th scope="col">Score of {maximum(facts):g}</th><th scope="col">Bonus</th>{head}
-<th scope="col">Notes</th></tr></thead><tbody>
-{body}
-</tbody></table></body></html>
-"""
-
-
-def _line(folder: Path, name: str, row: dict, facts: dict) -> str:
-    who = html.escape(row["student"])
-    page = f"feedback/{row.get('slug', '')}/{name}/{name}.html"
-    if row.get("slug") and (folder / page).exists():
-        who = f'<a href="../{page}">{who}</a>'
-    cells = ""
-    for found in row["exercises"].values():
-        points = "–" if found["points"] is None else f"{found['points']:g}"
-        words = ": ".join(filter(None, [found["status"], found["shown"]]))
-        cells += (
-            f'<td style="background: {found["colour"]}">'
-            f"<b>{points}</b> of {found['out_of']:g}, {words}"
-            f"<small>{html.escape(_remark(found))}</small></td>"
-        )
-    score, bonus = (
-        "–" if row[k] is None else f"{row[k]:g}" for k in ("score", "bonus")
-    )
-    notes = html.escape("; ".join(row["notes"]))
-    return (
-        f'<tr><th scope="row">{who}</th><td>{row["status"]}</td><td>{score}</td>'
-        f"<td>{bonus}</td>{cells}<td><small>{notes}</small></td></tr>"
-    )
+def summary(row: dict) -> str:
+    """A submission in a few words: "3 of 4 right", or why it is not that simple."""
+    each = row["exercises"].values()
+    if row["score"] is None:
+        return row["status"]
+    right = sum(found["points"] == found["out_of"] for found in each)
+    words = f"{right} of {len(each)} right"
+    return f"{words}, look: {row['status']}" if held_back(row) else words
 
 
 def print_table(rows: list[dict], facts: dict) -> str:
     """The same for a terminal."""
     wide = max([len(row["student"]) for row in rows] + [7])
-    numbers = list(facts["exercises"])
+    said = [summary(row) for row in rows]
+    broad = max([len(text) for text in said] + [7])
     lines = [
-        f"{'student':{wide}}  {'status':16} score"
-        + "".join(f"{n:>22}" for n in numbers)
+        f"{'student':{wide}}  {'in all':{broad}} score"
+        + "".join(f"{n:>22}" for n in facts["exercises"])
     ]
-    for row in rows:
+    for row, text in zip(rows, said, strict=True):
         score = "-" if row["score"] is None else f"{row['score']:g}"
         cells = ""
         for found in row["exercises"].values():
             points = "-" if found["points"] is None else f"{found['points']:g}"
-            cells += f"{points + ' ' + found['status']:>22}"
-        lines.append(f"{row['student']:{wide}}  {row['status']:16} {score:>5}{cells}")
+            graded = found["status"] == status.GRADED
+            words = found["shown"] if graded else found["status"]
+            cells += f"{points + ' ' + words:>22}"
+        lines.append(f"{row['student']:{wide}}  {text:{broad}} {score:>5}{cells}")
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tomllib
 
 import pytest
 from classroom import with_options
@@ -182,3 +183,19 @@ def test_the_command_explains_itself(capsys, monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
     assert main(["grade", "x"]) == 2
     assert "psutil is missing here" in capsys.readouterr().err
+
+
+def test_shares_stand_in_the_cells_of_the_exercises_that_say_them():
+    table = tomllib.loads((INSTRUCTOR / "points.toml").read_text("utf-8"))
+    lessons = builder.course()["lesson"]
+    exercises = [each for lesson in lessons for each in read_exercises(lesson)]
+    said = [making.sentences(exercise) for exercise in exercises]
+    for words in table["mistake"]:
+        assert any(words in s for each in said for s in each), (
+            f"no check says {words!r}"
+        )
+    shares = making.shares_of(["The sign is flipped: x."], table)
+    assert set(shares) == {*table["share"], "The sign is flipped"}
+    table["mistake"]["The sign is flipped"] = 50
+    with pytest.raises(ValueError, match="between 0 and 1.*has 50"):
+        making.shares_of([], table)

@@ -5,7 +5,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from grading import status
-from grading.sealed import MARK
+from grading.names import MARK
 from grading.status import (
     CRASHED,
     DIED,

@@ -32,7 +32,24 @@ def test_a_wrong_answer_looks_and_reads_unlike_a_right_one():
     shown = [found["shown"] for found in (wrong, part, right)]
     assert shown == ["wrong", "right in part", "right"]
     line = tables.comment({"exercises": {"03.1": wrong, "03.2": right}})
-    assert line == "03.1: 0/3 graded (The sign is flipped.); 03.2: 3/3 graded"
+    assert line == "03.1: 0/3 not right yet (The sign is flipped.); 03.2: 3/3 right"
+
+
+def test_the_comment_for_the_student_holds_no_suspicion():
+    held = status.decide(status.Seen(3, tried=True, points=1, flags=["mentions x"]))
+    line = tables.comment({"exercises": {"03.1": held}})
+    assert line == "03.1: -/3 your teacher looks at it"
+
+
+def test_a_line_says_how_much_is_right_and_who_must_be_seen():
+    row, facts = _row(a=_found(3), b=_found(0, says="The sign is flipped."))
+    assert tables.summary(row) == "1 of 2 right"
+    assert "1 of 2 right" in tables.print_table([row], facts)
+    held = status.decide(status.Seen(3, tried=True, points=3, flags=["mentions x"]))
+    row, _ = _row(a=held, b=_found(3))
+    assert tables.summary(row) == "2 of 2 right, look: tampered"
+    row = status.no_result("ada", status.UNREADABLE, facts, "")
+    assert tables.summary(row) == "unreadable"
 
 
 def test_marks_that_a_person_must_see_are_not_in_the_file_for_the_lms(tmp_path):
@@ -49,9 +66,9 @@ def test_any_text_can_be_written(tmp_path):
     row, facts = _row(a=found)
     row["student"] = "M\udcfcller <x>"
     paths = tables.write_tables(tmp_path, "kl", [row], facts)
-    assert len(paths) == 3
-    text = paths[2].read_text(encoding="utf-8")
-    assert "\\ud83d" in text and "李" in text and "<x>" not in text
+    assert len(paths) == 2
+    text = paths[0].read_text(encoding="utf-8-sig")
+    assert "\\ud83d" in text and "李" in text
     assert tables.print_table([row], facts)
 
 

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from students import STUDENTS, cell, write_class
 
-from grading import assignment, grade, tables
+from grading import assignment, grade, pages, tables
 
 ROOT = Path(__file__).resolve().parents[3]
 FULL = {"03.1": 8, "03.2": 11, "03.3": 12}
@@ -65,7 +65,7 @@ EXPECTED = {
     "all_code_in_one_cell": (G, {}),
     "half_a_character": (G, {}),
     "a_sum_too_long_to_write_out": (G, {}),
-    "prints_a_verdict": (G, {"03.1": (2, G)}),
+    "prints_a_verdict": (G, {"03.1": (5, G)}),
     "half_a_file": ("unreadable", {n: (None, "unreadable") for n in FULL}),
     "not_json": ("unreadable", {n: (None, "unreadable") for n in FULL}),
     "empty_folder": ("not handed in", {n: (None, "not handed in") for n in FULL}),
@@ -96,10 +96,11 @@ def graded(tmp_path_factory):
     released = work / "course" / "release" / "03_elbo" / "03_elbo.ipynb"
     write_class(released, work / "handed in")
     before = _files(work / "handed in")
-    options = _options(work, "--feedback")
+    options = _options(work)
     course = grade.open_course(options.course, None)
     rows = grade.grade_class(options.submissions, course, options)
     tables.write_tables(course.folder, course.name, rows, course.facts)
+    pages.write_pages(course.folder, course.name, rows, course.facts)
     print(tables.print_table(rows, course.facts))
     assert _files(work / "handed in") == before, "a submission was changed"
     return work, {row["student"]: row for row in rows}
@@ -161,12 +162,33 @@ def test_the_tables_hold_back_what_a_person_must_see(graded):
     assert "another lesson, Ünal" in page and "feedback/right/03_elbo" in page
 
 
-def test_feedback_shows_the_symptom_and_not_the_hidden_test(graded):
-    folder = graded[0] / "course" / "feedback"
-    page = (folder / "right" / "03_elbo" / "03_elbo.html").read_text(encoding="utf-8")
-    assert "Hidden test of exercise 03.1" in page
-    for secret in ("small_variances", "one_latent_dimension", "torch.full((2, 3)"):
-        assert secret not in page
+def _page(graded, student):
+    path = f"feedback/{graded[1][student]['slug']}/03_elbo/03_elbo.html"
+    return (graded[0] / "course" / path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("student", EXPECTED)
+def test_feedback_shows_no_set_up_no_secret_and_no_suspicion(graded, student):
+    if student == "empty_folder":  # nothing was handed in
+        return
+    page = _page(graded, student)
+    own = ("replaced_module", "redefined_check", "imported_solutions")
+    secrets = ["small_variances", "one_latent_dimension", "torch.full((2, 3)", "base64"]
+    secrets += [] if student in own else ["sys.modules", "find_spec"]
+    assert not [secret for secret in [*secrets, "tampered"] if secret in page]
+    assert "<script" not in page and "$$" not in page
+
+
+def test_feedback_has_what_a_student_needs(graded):
+    page = _page(graded, "half_right")
+    assert "carry no gradient" in page and "keeps half of the points" in page
+    assert "importance_log_weights" in page and "Read hint 1 of exercise 03.2" in page
+    assert "Read hint" not in _page(graded, "right")
+    page = _page(graded, "prints_a_verdict")
+    assert "The smallest case, to work by hand" in page and "[-0.3089]" in page
+    assert "while" in _page(
+        graded, "loop_in_function"
+    )  # the work, not what replaced it
 
 
 def test_a_second_run_gives_the_same_marks_at_once(graded):
@@ -177,15 +199,14 @@ def test_a_second_run_gives_the_same_marks_at_once(graded):
     assert {row["student"]: row for row in again} == rows
 
 
-def test_feedback_can_be_asked_for_later(graded, tmp_path):
-    work, _ = graded
+def test_pages_are_written_again_without_a_run(graded):
+    work, rows = graded
     page = work / "course" / "feedback" / "right" / "03_elbo" / "03_elbo.html"
+    before = page.read_bytes()
     page.unlink()
-    (tmp_path / "right").symlink_to(work / "handed in" / "right")
-    options = _options(work, "--feedback")
-    course = grade.open_course(options.course, None)
-    grade.grade_class(tmp_path, course, options)
-    assert page.exists()
+    arguments = [str(work / "handed in"), "--course", str(work / "course")]
+    assert grade.main(arguments) == 0
+    assert page.read_bytes() == before
 
 
 def test_an_open_exercise_waits_for_a_person(tmp_path):
@@ -205,7 +226,7 @@ def test_an_open_exercise_waits_for_a_person(tmp_path):
     table = course / "marks" / "02_reparameterization_lms.csv"
     with open(table, encoding="utf-8-sig", newline="") as file:
         lms = {row["student"]: row for row in csv.DictReader(file)}
-    assert "02.5: -/10 needs a person" in lms["wrote"]["comment"]
+    assert "02.5: -/10 your teacher looks at it" in lms["wrote"]["comment"]
     assert lms["wrote"]["score"] == ""
     assert "02.5: 0/10 not attempted" in lms["did not"]["comment"]
     assert lms["did not"]["score"] == "0.0"
