@@ -8,6 +8,7 @@ run: execute them · publish: what may go out, figures, the README's table
 from builder.notebook import (
     KERNEL,
     LESSONS,
+    NO_AI,
     NOTEBOOKS,
     ROOT,
     chosen,
@@ -27,6 +28,7 @@ __all__ = [
     "KERNEL",
     "LESSONS",
     "NOTEBOOKS",
+    "NO_AI",
     "ROOT",
     "chosen",
     "code_cells",
