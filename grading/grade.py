@@ -3,12 +3,13 @@
     python -m grading grade SUBMISSIONS [--assignment NAME] [--course FOLDER]
 
 SUBMISSIONS holds one folder for each student with a notebook somewhere in it, or one
-notebook for each student. It is only read. The course folder is the one that
+notebook for each student; or it is the zip that Moodle or Canvas makes of all submissions.
+It is only read. The course folder is the one that
 `python -m grading assignment` wrote. The command copies each notebook there, puts back
 what was locked, lets nbgrader run it, and writes into its folder marks/:
 
     NAME.csv         points, status and remark of every student and exercise
-    NAME_lms.csv     student, score, maximum, comment; no score where a person must look
+    NAME_lms.csv     student, id, score, maximum, comment; no score where a person must look
     NAME.html        the same as a page, with links to the feedback
 
 A submission that was graded and did not change is not run again; --again runs all.
@@ -27,7 +28,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from grading import status, tables
+from grading import lms, status, tables
 from grading.lesson import ROOT
 from grading.run import (
     REPAIRED,
@@ -47,6 +48,7 @@ from grading.submissions import (
     read_files,
     read_roster,
     slugs,
+    unpacked,
 )
 
 VERSION = 2  # of the records of runs; older ones are not used
@@ -161,7 +163,7 @@ def grade_student(
         flags.setdefault("", []).append(TOUCHED.format(names=", ".join(changed)))
     done = {
         "digest": mark,
-        "remarks": choice.notes,
+        "remarks": [*handed.notes, *choice.notes],
         "notes": choice.repaired.notes,
         "flags": flags,
         "doubts": choice.repaired.doubts,
@@ -265,7 +267,7 @@ def grade_class(folder: Path, course: Course, options) -> list[dict]:
                 else f"{type(error).__name__}: {text}"
             )
             row = status.no_result(student, status.FAILED, course.facts, why)
-        rows[student] = row
+        rows[student] = row | lms.identity(found[student], names[student])
         seconds = time.monotonic() - start
         print(f"{student}: {row['status']}, {seconds:.1f} s", flush=True)
 
@@ -292,6 +294,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--students", type=Path, help="list of the class: text or CSV")
     parser.add_argument("--again", action="store_true", help="run all once more")
     parser.add_argument("--feedback", action="store_true", help="write students' HTML")
+    parser.add_argument(
+        "--out-of",
+        type=lms.positive,
+        help="scale the scores of NAME_lms.csv, to 20 say",
+    )
     parser.add_argument("--jobs", type=int, default=1, help="submissions at a time")
     parser.add_argument(
         "--seconds", type=int, default=900, help="limit of one submission; default 900"
@@ -307,9 +314,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         course = open_course(options.course, options.assignment)
         start = time.monotonic()
-        rows = grade_class(options.submissions, course, options)
+        folder = unpacked(options.submissions, course.folder)
+        rows = grade_class(folder, course, options)
         seconds = time.monotonic() - start
-        paths = tables.write_tables(course.folder, course.name, rows, course.facts)
+        paths = tables.write_tables(
+            course.folder, course.name, rows, course.facts, options.out_of
+        )
+        lms.keep_class(course.folder, course.name, rows)
     except ValueError as error:
         print(f"grade: {error}", file=sys.stderr)
         return 2
@@ -317,4 +328,5 @@ def main(arguments: list[str] | None = None) -> int:
     each = seconds / max(1, len(rows))
     print(f"{len(rows)} students in {seconds:.0f} s, {each:.1f} s each.")
     print("\n".join(str(path) for path in paths))
+    print(lms.after_grading(rows))
     return 130 if course.stop.is_set() else 0
