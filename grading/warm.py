@@ -29,8 +29,10 @@ from grading.names import name_of
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = "VAE_GRADE_WARM"  # names of modules for the fork server, in its environment
-KERNEL = ("IPython", "ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib_inline")
-COMMAND = ["-m", "ipykernel_launcher"]
+# What a kernel and an optimizer import later by themselves; the last takes longest of all.
+LATER = ("IPython", "ipykernel.kernelapp", "ipykernel.debugger", "ipykernel.zmqshell")
+LATER += ("matplotlib_inline.backend_inline", "torch._dynamo")
+LAUNCHER = "ipykernel_launcher"
 
 
 def imported(book: NotebookNode) -> list[str]:
@@ -52,12 +54,19 @@ def imported(book: NotebookNode) -> list[str]:
 def prepare(names: list[str]) -> None:
     """Import modules in the fork server. It must come up, so nothing stops it here."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # no thread survives a fork
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # nor does a graphics card
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # nobody debugs here
     # matplotlib reads this when it is imported; ipykernel sets the same.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     sys.path.insert(0, str(ROOT))
-    for name in [*KERNEL, *names]:
+    keep, sys.dont_write_bytecode = (
+        sys.dont_write_bytecode,
+        False,
+    )  # once, not each time
+    for name in [*LATER, *names]:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
+    sys.dont_write_bytecode = keep
 
 
 class Forked:
@@ -79,7 +88,8 @@ class Forked:
     def start(self, cmd: list[str], env: dict[str, str], cwd: str | None) -> None:
         """Let it become a kernel."""
         self.args = cmd
-        order = {"arguments": cmd[3:], "env": env, "cwd": cwd or os.getcwd()}
+        arguments = cmd[cmd.index(LAUNCHER) + 1 :]
+        order = {"arguments": arguments, "env": env, "cwd": cwd or os.getcwd()}
         with open(self._writable, "w", encoding="utf-8") as pipe:
             json.dump(order, pipe)
         while (
@@ -136,7 +146,7 @@ def _kernel(readable: int) -> None:
             sys.path[:] = dict.fromkeys(
                 p for p in [*wanted, *sys.path] if p not in here
             )
-            sys.argv = ["ipykernel_launcher", *order["arguments"]]
+            sys.argv = [LAUNCHER, *order["arguments"]]
             signal.signal(signal.SIGINT, signal.default_int_handler)
             from ipykernel import kernelapp
 
@@ -160,7 +170,7 @@ def use(kernel: Forked, launch: Callable) -> Callable:
     left = [kernel]
 
     def launch_kernel(cmd: list[str], **options):
-        if not left or cmd[0] != sys.executable or cmd[1:3] != COMMAND:
+        if not left or cmd[0] != sys.executable or LAUNCHER not in cmd:
             return launch(cmd, **options)
         env = dict(options.get("env") or os.environ)
         env["JPY_PARENT_PID"] = str(os.getpid())  # it ends when we do
