@@ -345,7 +345,7 @@ drawings.show("cut_gradient")
 # %%
 from vae_helpers import drawings
 
-drawings.show("vae", mark="noise")
+drawings.show("vae", mark=("noise", "code"))
 
 # %% [markdown]
 # A VAE's encoder returns two tensors, `mu` and `logvar`, where `logvar` is
@@ -632,7 +632,13 @@ check.name_the_mistakes(name_the_mistakes)
 
 # %% [markdown]
 # ## A second way: the score function
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("two_gradients")
+
+# %% [markdown]
 # The pathwise estimate needs the derivative $f'$. What if $f$ has none, such as "the
 # number of wrong answers"? Then we change the **probability** of the draws instead of
 # their place. Write the average as an integral, and use

@@ -107,7 +107,13 @@ digits = data.load_images("MNIST")
 # led to this $x$. All of them count, each as much as the prior allows:
 #
 # $$p_\theta(x) = \int p_\theta(x \mid z)\, p(z)\, dz.$$
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("bayes")
+
+# %% [markdown]
 # | Word | Symbol | Meaning |
 # |---|---|---|
 # | prior | $p(z)$ | how likely a code is before we have seen $x$ |
@@ -195,7 +201,13 @@ predict.truth("prior draws that hit", 100 * hits[0.1])
 # This is what **intractable** means: the integral exists, but it has no formula, and in 20
 # dimensions neither this grid nor these draws can be afforded. The way out: let somebody who
 # has seen $x$ propose the codes. That is the encoder, and its proposal is $q_\phi(z \mid x)$.
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("vae", mark=("encoder", "q"))
+
+# %% [markdown]
 # ## Smallest case: guess the posterior, get a bound
 #
 # Let the guess be a Gaussian, $q(z \mid x) = \mathcal N(\mu, \sigma^2)$. How far one density
@@ -222,7 +234,13 @@ plt.show()
 # gives another number.** Here is the quantity of this lesson. We *maximise* it:
 #
 # $$\mathrm{ELBO} = \underbrace{\mathbb E_q\big[\log p_\theta(x \mid z)\big]}_{\text{how well the guessed codes explain } x} - \underbrace{\mathrm{KL}\big(q(z \mid x) \,\Vert\, p(z)\big)}_{\text{how far the guess leaves the prior}}$$
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("staircase")
+
+# %% [markdown]
 # On the grid a mean under $q$ is a sum of density times width times value.
 
 
@@ -472,7 +490,13 @@ predict.truth("gap of the best Gaussian", gaps.min())
 # $$\log p_\theta(x) \overset{\text{A1}}{=} \log \int p_\theta(x, z)\, dz
 # \overset{\text{A2}}{=} \log\, \mathbb E_q\!\left[\frac{p_\theta(x, z)}{q(z \mid x)}\right]
 # \overset{\text{A3}}{\ge} \mathbb E_q\!\left[\log \frac{p_\theta(x, z)}{q(z \mid x)}\right] = \mathrm{ELBO}$$
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("jensen")
+
+# %% [markdown]
 # On the grid every side is a number. `same` prints two of them and insists that they agree.
 #
 # **Step A1. The evidence is the joint, integrated over the code.** Reason: total probability,
@@ -588,8 +612,8 @@ same(log_p, bound + gap)
 #   $\phi$ can only shrink the KL: the guess moves towards the true posterior.
 # - **Decoder** ($\theta$): here $\log p_\theta(x)$ is *not* a constant. Raising the ELBO over
 #   $\theta$ raises $\log p_\theta(x)$, or shrinks the gap, or both.
-# - The KL in the **loss** goes to the prior, the KL in the **gap** to the true posterior. Only
-#   the second one measures what is lost, and it is as intractable as the evidence.
+# - There are **two KLs**. The one in the loss does not measure what is lost; only the one in
+#   the gap does.
 
 # %%
 from vae_helpers import drawings
@@ -922,7 +946,7 @@ def bits_per_dimension(nats, dimensions):
 # ## The hidden beta
 #
 # Code may use means where we use sums. A factor on the *whole* loss is harmless. A factor on
-# **one term** is a weight $\beta$ on the KL, and nobody wrote it down: from
+# **one term** is a weight $\beta$ on the KL: from
 # $\text{loss} = a \cdot \text{reconstruction} + c \cdot \mathrm{KL}$ follows $\beta = c / a$.
 
 # %%

@@ -439,9 +439,14 @@ print(f"the average digit for every image: {blind:.1f} nats per image")
 # A trained VAE lies between these two numbers.
 #
 # ## Build it: the training loop
-#
-# Every step takes a batch, computes the loss, sets the old gradients to zero, asks for new
-# ones and moves the weights, as in lesson 01.
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("training_loop")
+
+# %% [markdown]
+# Stations 5 to 8 are those of lesson 01, in the same order; the draw is new.
 #
 # To follow the training we measure the test images as well. `mean_terms` works through
 # them in pieces and draws one code for each image, exactly as in training.

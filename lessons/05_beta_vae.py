@@ -109,9 +109,11 @@ test_x = data.to_unit_interval(test_images).to(device)
 # %% [markdown]
 # This lesson trains several dozen models, so each is smaller than in lesson 04 (128 hidden
 # units instead of 400) and trained for fewer steps. Its $-$ELBO on MNIST are worse than there.
-# What counts is the comparison between models that differ in one thing. There are two
-# sittings: rate, distortion and collapse up to *Half-way*, then the question whether a
-# weight separates the causes of a picture.
+# What counts is the comparison between models that differ in one thing.
+#
+# There are two sittings, with the minutes of each in the head of this page: rate, distortion and
+# collapse up to *Half-way*, where four questions show whether you can go on; then the question
+# whether a weight separates the causes of a picture.
 
 # %% [markdown]
 # ## The problem: the same beta, three results
@@ -179,7 +181,7 @@ sized_test = {side: shrink(test_images, side).to(device) for side in sized}
 beta4 = partial(vae_loss, beta=4.0)
 of_size = {side: train(sized[side], beta4, STEPS, SEED, 10) for side in sized}
 
-# %%
+# %% tags=["fold"]
 figure, axes = plt.subplots(3, 1, figsize=(6.5, 4.4))
 for ax, (side, model) in zip(axes, of_size.items(), strict=True):
     x = sized_test[side][:10]
@@ -190,9 +192,10 @@ for ax, (side, model) in zip(axes, of_size.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# The large digits come back, soft and not always as the right digit. The smaller the
-# pictures, the less of them returns and the shorter the message. Nothing differs but the
-# number of pixels. So a $\beta$ alone says little. To understand this we need the right axes.
+# **Figure 5.1. The same weight and the same digits: in fewer pixels the message gets
+# shorter.** In each pair of rows ten test images stand above what comes back, and the title has the
+# KL, the length of the message. Look whether each large digit is still the right one. Nothing differs
+# but the number of pixels, so a $\beta$ alone says little. To understand this we need the right axes.
 
 # %% [markdown]
 # ## Two axes: rate and distortion
@@ -238,48 +241,63 @@ drawings.show("vae", mark="loss")
 #
 # ### The smallest case: one latent, all by hand
 #
-# A linear decoder with Gaussian noise is a model where everything is exact: its best weights
-# lie along the principal axes of the data, and of the variance along an axis they explain what
-# lies above the noise ([the exact case](A1_exact_case.ipynb) derives it; not needed here).
-# Take data of one dimension with mean 0 and variance $\lambda$, and such a decoder with
-# fixed noise, $p_\theta(x \mid z) = \mathcal N(x;\, wz,\, \sigma_x^2)$. Up to a constant the loss is
+# Data of one dimension, with mean 0 and variance $\lambda$, and a linear decoder with fixed noise,
+# $p_\theta(x \mid z) = \mathcal N(x;\, wz,\, \sigma_x^2)$: here everything is exact. Which $w$ is
+# best, what does it cost and what does it bring? Six steps, each followed by its numbers for
+# $\lambda = 4$, $\sigma_x^2 = 0.5$ and $\beta = 2$.
 #
-# $$\frac{\text{squared error}}{2\sigma_x^2} + \beta\,\mathcal R = \beta \Big[ \frac{\text{squared error}}{2\beta\sigma_x^2} + \mathcal R \Big] :$$
+# **Step 1. A weight is a noise.** Up to a constant the loss is
 #
-# the loss of $\beta = 1$ with another noise, $\sigma_x^2$ replaced by
-# $\tau = \beta\sigma_x^2$. So the optimum is the exact one, with $\tau$ as the noise:
+# $$\frac{\text{squared error}}{2\sigma_x^2} + \beta\,\mathcal R = \beta \Big[ \frac{\text{squared error}}{2\tau} + \mathcal R \Big] \quad\text{with}\quad \tau = \beta\sigma_x^2 .$$
+#
+# The bracket is the loss of $\beta = 1$ with the noise $\tau$ in the place of $\sigma_x^2$, and the
+# $\beta$ before it moves no optimum.
+#
+# *Numbers:* $\tau = 2 \cdot 0.5 = 1$, so $2\,[\text{squared error}/2 + \mathcal R]$.
+#
+# **Step 2. The best weight.** With the true posterior the bracket is $-\log p_\theta(x)$, up to a constant
+# (lesson 03: the bound then touches), and this model is a Gaussian of variance $w^2 + \tau$. Data of
+# variance $\lambda$ are fitted best by a Gaussian of variance $\lambda$:
+# $w^2 + \tau = \lambda$. If $\tau$ alone is larger, the nearest we can come is $w = 0$.
+#
+# *Numbers:* $w^2 = \max(4 - 1, 0) = 3$.
+#
+# **Step 3. The posterior.** A prior $\mathcal N(0, 1)$ and one observation $x$ with noise $\tau$ give the
+# variance $\tau / (w^2 + \tau) = \tau / \lambda$ and the mean $w x / \lambda$.
+#
+# *Numbers:* variance $\tfrac14$, mean $\sqrt 3\, x / 4$.
+#
+# **Step 4. The rate.** Over the data the mean of step 3 has the variance
+# $w^2 \lambda / \lambda^2 = (\lambda - \tau) / \lambda$. The KL of lesson 03, averaged over the data, is
+# $\mathcal R = \tfrac12 \big[ \tfrac{\lambda - \tau}{\lambda} + \tfrac{\tau}{\lambda} - 1 -
+# \log \tfrac{\tau}{\lambda} \big] = \tfrac12 \log \tfrac{\lambda}{\tau}$.
+#
+# *Numbers:* $\tfrac12 [\tfrac34 + \tfrac14 - 1 + \log 4] = 0.693$ nats.
+#
+# **Step 5. The error.** Decoding the mean code leaves $(1 - w^2/\lambda)^2 \lambda = \tau^2 / \lambda$. The
+# spread of the posterior adds $w^2 \cdot \tau / \lambda = (\lambda - \tau)\,\tau / \lambda$. Together
+# this is $\tau$.
+#
+# *Numbers:* $\tfrac14 + \tfrac34 = 1$.
+#
+# **Step 6. The distortion.** It is $\tfrac12 \log(2\pi\sigma_x^2)$ plus this error over
+# $2\sigma_x^2$, with $\sigma_x^2$ and not $\tau$: the decoder's own noise does not change.
+#
+# *Numbers:* $\tfrac12 \log \pi + 1 = 1.572$ nats.
+#
+# All steps in one line, for $\lambda$ above and below $\tau$:
 #
 # $$w^2 = \max(\lambda - \tau, 0), \qquad \mathcal R = \tfrac12 \log\frac{\lambda}{\tau}
 # \;\text{ or } 0, \qquad \text{squared error} = \min(\lambda, \tau).$$
 #
-# Read it aloud: **an axis whose variance is below the water level is not worth a message.**
+# Read it aloud: **an axis whose variance is below the water level $\tau$ is not worth a message.**
 # Its weight is 0, its rate is 0, its whole variance stays as error. Above the level, the
 # message is just long enough to bring the error down to the level.
 #
-# In numbers: $\lambda = 4$, $\sigma_x^2 = 0.5$ and $\beta = 2$ give $\tau = 1$, $w^2 = 3$,
-# $\mathcal R = \tfrac12 \log 4 = 0.693$ nats and a squared error of 1.
-#
-# <details><summary>Check it for λ above τ, step by step, with these numbers</summary>
-#
-# 1. The posterior of $\mathcal N(0, 1)$ and $\mathcal N(x; wz, \tau)$ has the variance
-#    $\tau / (w^2 + \tau) = \tau / \lambda = \tfrac14$ and the mean $w x / \lambda$.
-# 2. Over the data that mean has the variance $w^2 \lambda / \lambda^2 =
-#    (\lambda - \tau) / \lambda = \tfrac34$.
-# 3. The KL to the prior of lesson 03, averaged over the data:
-#    $\mathcal R = \tfrac12 \big[ \tfrac{\lambda - \tau}{\lambda} + \tfrac{\tau}{\lambda} - 1 -
-#    \log \tfrac{\tau}{\lambda} \big] = \tfrac12 \log \tfrac{\lambda}{\tau}$, since
-#    $\tfrac34 + \tfrac14 - 1 = 0$.
-# 4. The error of the mean: $(1 - w^2/\lambda)^2 \lambda = \tau^2 / \lambda = \tfrac14$.
-# 5. What the spread of the posterior adds: $w^2 \cdot \tau / \lambda =
-#    (\lambda - \tau)\,\tau / \lambda = \tfrac34$.
-# 6. Together $\tau = 1$. The distortion is $\tfrac12 \log(2\pi\sigma_x^2)$ plus this error
-#    over $2\sigma_x^2$, with $\sigma_x^2$ and not $\tau$: the decoder's own noise does not
-#    change.
-# </details>
-
-# %% [markdown]
-# With several axes the rates add up. Engineers know this as *reverse water-filling*, the
-# exact rate-distortion function of a Gaussian.
+# With several axes the best weights lie along the principal axes of the data, each axis has its own
+# $\lambda_j$, and rates and errors add up ([the exact case](A1_exact_case.ipynb) derives it; not
+# needed here). Engineers know this as *reverse water-filling*, the exact rate-distortion function
+# of a Gaussian.
 
 
 # %%
@@ -303,7 +321,8 @@ for beta in (0.25, 1, 2, 4, 8, 16):
     print(f"{beta:6} {0.5 * beta:7.3f}{numbers}")
 
 # %% [markdown]
-# The column $-$ELBO is lowest at $\beta = 1$, and it must be: the ELBO is what $\beta = 1$
+# The row of $\beta = 2$ has the numbers of the steps: level 1, rate 0.693, distortion 1.572. The column
+# $-$ELBO is lowest at $\beta = 1$, and it must be: the ELBO is what $\beta = 1$
 # maximises. From $\beta = 8$ on the level has reached the variance, and the latent is
 # switched off.
 
@@ -318,9 +337,9 @@ drawings.show("water")
 # %% [markdown]
 # Now six axes with the variances 8, 4, 2, 1, 0.5 and 0.25, and the water. Heights are
 # logarithmic: the part of a bar above the water, as a natural logarithm and halved, is the
-# rate of that axis in nats, and what lies below the water stays as error.
+# rate of that axis in nats.
 
-# %%
+# %% tags=["fold"]
 values = torch.tensor([8.0, 4.0, 2.0, 1.0, 0.5, 0.25], dtype=torch.float64)
 VARIANCE = 0.2  # sigma_x^2 of the linear decoder, fixed
 WATERS = (1.0, 4.0, 8.0, 32.0)  # four betas to look at
@@ -341,6 +360,7 @@ axes[0].set_ylabel("variance")
 plt.show()
 
 # %% [markdown]
+# **Figure 5.2. Where the water is higher, fewer axes tell anything, and each of them tells less.**
 # Orange: told. Grey: error. Each doubling of $\beta$ lifts the water by the same height, and
 # every axis that is still dry pays $\tfrac12 \log 2$ nats less.
 #
@@ -348,7 +368,7 @@ plt.show()
 # covariance has them as eigenvalues. For $H$ we take the entropy of the Gaussian with
 # these eigenvalues: a linear Gaussian model sees nothing of the data but mean and covariance.
 
-# %%
+# %% tags=["fold"]
 generator = torch.Generator().manual_seed(SEED)
 raw = torch.randn(1000, 6, generator=generator, dtype=torch.float64)
 axes_of_cloud = torch.linalg.qr(torch.randn(6, 6, generator=generator).double()).Q
@@ -370,7 +390,7 @@ for beta, (rate, distortion, _) in marked.items():
     text = f"rate {rate:6.3f}, distortion {distortion:7.3f}, slope {slope:7.3f}"
     print(f"beta {beta:5}: {text}")
 
-# %%
+# %% tags=["fold"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.7))
 left.plot(*zip(*fine, strict=True), label="best possible")
 for total in range(8, 33, 4):
@@ -390,18 +410,19 @@ right.legend()
 plt.show()
 
 # %% [markdown]
-# Left: the curve falls from the corner where nothing is said, $\mathcal R = 0$, and
+# **Figure 5.3. The best possible models reach the entropy of the data at $\beta = 1$ only; every other
+# weight costs ELBO.** Left: the curve falls from the corner where nothing is said, $\mathcal R = 0$, and
 # flattens; each point has the slope that its $\beta$ asks for, as the printed slopes say.
-# (One nat is longer upwards than across, or shorter: compare the dotted lines, which have
-# slope $-1$.) They join models of equal ELBO. The black one is the limit of all. On average
-# $-\log p_\theta(x)$ is at least $H$, because the difference of the two is a KL; so no
+# The dotted lines have slope $-1$ and join models of equal ELBO. (They look flatter than that because a
+# nat is not drawn equally long upwards and across.) The dashed one is the limit of all: on average
+# $-\log p_\theta(x)$ is at least $H$, because the difference of the two is a KL, so no
 # model lies below $-\mathrm{ELBO} = H$ (Alemi et al., 2018). The curve touches
 # it where its own slope is $-1$. This needs two things, which hold here: a latent for each
 # of the six axes, and a noise of 0.2 that is below the smallest eigenvalue, 0.25. A larger
 # fixed noise would leave a gap. Right:
 # hence the minimum at $\beta = 1$. (The point of $\beta = 32$ lies above the left frame.)
 #
-# For discrete data the two ends of the black line have names. At $\mathcal R = 0$,
+# For discrete data the two ends of this limit have names. At $\mathcal R = 0$,
 # $\mathcal D = H$ lies the *auto-decoding limit*: the decoder knows the data by itself, the
 # code says nothing. At $\mathcal R = H$, $\mathcal D = 0$ lies the *auto-encoding limit*:
 # the code says all. **Both have the same ELBO.** A good ELBO alone does not mean a useful
@@ -494,7 +515,13 @@ for beta, (rate, distortion, _) in marked.items():
 
 # %% [markdown]
 # ## Posterior collapse, exactly
-#
+
+# %%
+from vae_helpers import drawings
+
+drawings.show("collapse")
+
+# %% [markdown]
 # A latent has **collapsed** when the encoder gives it the prior for every image: $\mu = 0$,
 # $\sigma = 1$. The formula says when this is the best one can do: $\lambda_j \le \tau$. No
 # bad luck, no bug. Does an optimiser find the same? It needs a way to count.
@@ -759,7 +786,7 @@ expected("05", digits, {n: middle[b][k] for n, (b, k) in tracked.items() if b in
 # | "$-$ELBO" that keeps falling as $\beta$ falls below 1 | the weighted loss was reported |
 # </details>
 
-# %% tags=["figure:rate-distortion"]
+# %% tags=["figure:rate-distortion", "fold"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
 for total in range(100, 320, 20):
     left.plot([0, 60], [total, total - 60], color="0.6", lw=0.6, ls=":")
@@ -786,11 +813,12 @@ right.set_title("Unweighted test -ELBO; points: seeds")
 plt.show()
 
 # %% [markdown]
-# Left: the same falling curve as in the exact case. Small $\beta$ sits at the right, with
-# long messages and sharper pictures; large $\beta$ climbs up on the left, until the message
-# is empty. Right: both directions away from the best $\beta$ cost ELBO. In the exact case
-# the minimum was at 1. On test images, after a short training, it need not lie exactly there, and
-# the printed line says where it fell.
+# **Figure 5.4. A larger $\beta$ buys a shorter message with distortion, and of these $\beta$ 1 costs
+# least in ELBO.** Left: each mark is one training, the black line joins the medians. Small $\beta$ sits
+# at the right, with long messages; large $\beta$ climbs up on the left, until the message
+# is empty. Right: what $\mathcal D + \mathcal R$ comes to. In the exact case
+# the minimum was at 1. On test images, after a short training, it need not lie exactly there: between
+# these five prices nobody looked.
 #
 # ### Is the slope minus beta?
 #
@@ -816,7 +844,7 @@ secants = {pair: secant(middle[pair[0]], middle[pair[1]]) for pair in neighbours
 for (low, high), slope in secants.items():
     print(f"between beta {low:g} and {high:g}: {slope:.2f} nats for a nat")
 
-# %%
+# %% tags=["fold"]
 figure, ax = plt.subplots(figsize=(6.5, 2.6))
 for row, ((low, high), slope) in enumerate(secants.items()):
     ax.plot([low, high], [row, row], color="0.75", lw=7, ls="-", solid_capstyle="butt")
@@ -831,7 +859,8 @@ ax.set_title("Grey: from one beta to the next. Dot: secant of medians; marks: se
 plt.show()
 
 # %% [markdown]
-# So the weight can be read off the curve: whoever shows you rate and distortion of three
+# **Figure 5.5. The slope of the curve between two models lies between their two $\beta$: each dot
+# stands on its grey bar.** So the weight can be read off the curve: whoever shows you rate and distortion of three
 # models tells you roughly which $\beta$ made the one in the middle.
 
 # %%
@@ -851,7 +880,7 @@ claims.show(
 # %% [markdown]
 # ### What the pictures look like
 
-# %%
+# %% tags=["fold"]
 x = test_x[:8]
 first = [sweep[beta, SEED] for beta in BETAS]
 rows = torch.cat([x, *(model.reconstruct(x) for model in first)])
@@ -866,10 +895,11 @@ right.set_title("Draws from the prior")
 plt.show()
 
 # %% [markdown]
-# From top to bottom the reconstructions get simpler and closer to an average. After so few
-# steps even the first row confuses some digits; more of them change as $\beta$ grows, while
-# slant and width survive long. With the largest $\beta$ nothing of the image is left, and every
-# draw is the average digit. Eight draws are too few to rank the other rows.
+# **Figure 5.6. From row to row a nat gets dearer, and in the last row almost nothing of the image is
+# left.** Left: the same eight test images, through a model of each $\beta$. Ask of each row what still
+# comes back: the digit, its slant, its width? After so few steps even the first row may
+# confuse a digit. Right: decoded draws from the prior. In the last row they are the average digit as
+# well; eight draws are too few to rank the other rows.
 
 # %% [markdown]
 # ### Move beta yourself
@@ -877,7 +907,7 @@ plt.show()
 # The list holds the models that were just trained. Watch the point walk along the curve.
 
 
-# %%
+# %% tags=["fold"]
 def show_beta(figure, beta, image):
     model, point = sweep[beta, SEED], points[beta, SEED]
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))
@@ -910,7 +940,7 @@ widgets.explore(
 #
 # The same axes, latent by latent: the price of each in falling order.
 
-# %%
+# %% tags=["fold"]
 some = BETAS[1:5] or BETAS
 figure, axes = plt.subplots(1, len(some), figsize=(10, 2.6), sharey=True, squeeze=False)
 for ax, beta in zip(axes[0], some, strict=True):
@@ -924,8 +954,9 @@ axes[0, 0].set_ylabel("KL, nats")
 plt.show()
 
 # %% [markdown]
-# The water rises: all prices shrink together, and the cheapest latents come nearest to the
-# dashed line of 0.05 nats, below which we say that a latent does not pay. In the exact model
+# **Figure 5.7. The water rises: the dearer a nat, the fewer of them the ten latents pay together.** Each
+# panel is one model, its latents sorted by what they pay. Below the dashed line of 0.05 nats
+# we say that a latent does not pay. In the exact model
 # the rate of each active axis falls by the same amount, half the logarithm of the factor on
 # $\beta$, until it is 0; these bars need not.
 
@@ -1028,7 +1059,7 @@ def pixel_mean_loss(model, x, beta=1.0):
     return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
 
 
-# %%
+# %% tags=["fold"]
 HEAD = f"{'':34}" + " ".join(f"{name:>10}" for name in NAMES)
 
 
@@ -1121,7 +1152,7 @@ print(f"{'medians, test digits':34}" + " ".join(f"{name:>10}" for name in NAMES)
 for name, table in patients.items():
     print(line(name, {n: mid(table, n) for n in NAMES}))
 
-# %%
+# %% tags=["fold"]
 figure, ax = plt.subplots(figsize=(7, 3))
 shown = [name for name in patients if "beta = 0" not in name]
 for row, name in enumerate(reversed(shown)):
@@ -1135,9 +1166,12 @@ ax.set(
 plt.show()
 
 # %% [markdown]
-# Read the table from the top. At the high rate few of the 20 latents pay, and the pictures
-# are poor. Step 1: with $\beta = 0$ the distortion falls, so the KL is involved; but *involved* is not
-# *the cause*. The **warm-up of the KL** treats it, and what it wins differs from seed to
+# **Figure 5.8. No run at the high constant rate, treated or not, reaches those with a schedule.** Each dot
+# is one seed; further to the left is better.
+#
+# Now read the table from the top. How many of the 20 latents pay at the high rate, and what does a test
+# image cost? Step 1: where the distortion falls with $\beta = 0$, the KL is involved; but *involved*
+# is not *the cause*. The **warm-up of the KL** treats it, and what it wins differs from seed to
 # seed: look at its three dots. **Free bits** need a second look: up to 0.1 nats a latent costs
 # nothing, so there is no reason to go below, and *paying* jumps up whether or not the decoder
 # listens. *Moving* can be bought in the same way: a mean may wander within what is free.
@@ -1311,13 +1345,33 @@ claims.show(
 # | `free bits` | the latents take the nats that are free, and the decoder hardly listens |
 # | `no price` | the weight of the KL is 0 |
 #
-# An example, with $Z = 20$: distortion 168, rate 5, 6 moving, 3 paying. The rate is above 0 and
+# A name is of use if something follows from it. The steps to choose from, in the order and
+# with the results of the clinic:
+#
+# | Name | The next step |
+# |---|---|
+# | `go on` | leave the loss as it is; other seeds, then the report |
+# | `KL off` | train a moment with $\beta = 0$: network or KL, which one is at fault? |
+# | `KL on` | give the KL its weight back, $\beta = 1$ |
+# | `schedule` | $\beta = 1$, every nat charged, and a rate that starts and ends slowly |
+# | `warm-up` | let the weight of the KL rise from 0, leave all else as it is |
+# | `free bits` | leave the first 0.1 nats of each latent free |
+#
+# <details><summary>A worked twin: patient 0</summary>
+#
+# With $Z = 20$: distortion 168, rate 5, 6 moving, 3 paying. The rate is above 0 and
 # the distortion below 200, so the code is not empty. Three latents pay the 5 nats, more than
-# a nat each: these are in use, and most others are off. This is `lost latents`.
+# a nat each: these are in use, and most others are off. This is `lost latents`. The KL is
+# known to be involved, so `KL off` tells nothing new. In the ward warm-up was a matter of luck
+# and free bits bought the count; what helped with every seed was the
+# `schedule`.
+# </details>
 #
 # ### Exercise 05.4 · Diagnose four patients
 #
-# *core, medium, 6 minutes*
+# *core, medium, 8 minutes*
+#
+# Four reports came in, rounded: nats per test digit, and latents out of 20.
 #
 # | Patient | distortion | rate | moving | paying |
 # |---|---|---|---|---|
@@ -1326,8 +1380,8 @@ claims.show(
 # | 3 | 200 | 0 | 0 | 0 |
 # | 4 | 108 | 160 | 20 | 20 |
 #
-# Medians on test digits, in nats, and latents out of 20. Return the name of each patient's
-# state. One of the five names is not needed.
+# Nothing was tried yet on patient 3. Return the name of each patient's state, and the name of
+# the step that comes next. One of the five states and two of the six steps are not needed.
 
 
 # %% tags=["exercise"]
@@ -1338,49 +1392,64 @@ def diagnose():
     ### END SOLUTION
 
 
+def next_step():
+    """-> {1: name, 2: name, 3: name, 4: name}, names as in the table of steps."""
+    ### BEGIN SOLUTION
+    return {1: "schedule", 2: "go on", 3: "KL off", 4: "KL on"}
+    ### END SOLUTION
+
+
 # %% tags=["check"]
-check.diagnose(diagnose)
+check.diagnose(diagnose, next_step)
 
 # %% [markdown]
 # <details><summary>Hint 1: where to begin</summary>
 #
-# With the two numbers that cannot be bought: distortion, and distortion plus rate.
+# With the two numbers that cannot be bought: distortion, and distortion plus rate. The step
+# comes after the state: first all four names, then all four steps.
 # </details>
 # <details><summary>Hint 2: nats for each latent</summary>
 #
 # Divide the rate by the number of latents that pay. Is it a nat, or hardly more than the 0.1
-# that are free?
+# that are free? For the step, ask what the clinic did first with a patient of which nothing was
+# known.
 # </details>
-# <details><summary>Hint 3: the trap</summary>
+# <details><summary>Hint 3: the traps</summary>
 #
-# The lowest distortion is no proof of health. What does a code cost that nobody charges for?
+# The lowest distortion is no proof of health: what does a code cost that nobody charges for?
+# And a step that raises a count is not yet one that cures.
 # </details>
 
 # %% [markdown]
 # ## Half-way: check yourself
 #
-# A good place to stop; the rest asks another question.
+# The first sitting ends here; the rest asks another question. With three of these four you can go
+# on. If you miss more, the section in brackets is the one to read again.
 #
-# 1. A report says "our training keeps 20 of 20 latents active, the old one keeps 6". Which numbers do
-#    you ask for before you believe that it is better?
-# 2. Two models have the points (rate 5.4, distortion 141) and (rate 14.5, distortion 113).
-#    Between which betas do you place the secant?
-# 3. You double $\sigma_x$ of a Gaussian decoder. Which change of $\beta$ does the same to the
-#    latents?
+# 1. An axis has the variance 3, and $\sigma_x^2 = 0.5$. Which rate and which error has it at $\beta = 4$, and
+#    which at $\beta = 8$? (*The smallest case*)
+# 2. A report says "our training keeps 20 of 20 latents active, the old one keeps 6". Which numbers do
+#    you ask for before you believe that it is better? (*Patient B*)
+# 3. Two models have the points (rate 5.4, distortion 141) and (rate 14.5, distortion 113).
+#    Between which betas do you place the secant? (*Is the slope minus beta?*)
+# 4. You double $\sigma_x$ of a Gaussian decoder. Which change of $\beta$ does the same to the
+#    latents? (*Patient C*)
 #
 # <details><summary>Answers</summary>
 #
-# 1. Rate, distortion and unweighted $-$ELBO of both on test images, over several seeds, and whether
+# 1. At $\beta = 4$ the level is 2: $\tfrac12 \log \tfrac32 = 0.203$ nats and an error of 2. At $\beta = 8$ it
+#    is 4, above the variance: no rate, and the whole 3 stays as error.
+# 2. Rate, distortion and unweighted $-$ELBO of both on test images, over several seeds, and whether
 #    free bits were used. A count can be bought, and $-$ELBO cannot.
-# 2. $(141 - 113) / (14.5 - 5.4) = 3.1$: a beta below 3.1 made the one with the long message, one above
-#    3.1 the other (here 1 and 4).
-# 3. Four times the $\beta$: only $\beta\sigma_x^2$ counts.
+# 3. $(141 - 113) / (14.5 - 5.4) = 3.1$: a beta below 3.1 made the one with the long message, one above
+#    3.1 the other.
+# 4. Four times the $\beta$: only $\beta\sigma_x^2$ counts.
 # </details>
 
 # %% [markdown]
 # ## Does a large beta find the factors?
 #
-# Second sitting. Higgins et al. hoped for more than short messages. If every nat is dear, they argued, the
+# The second sitting takes from the first what rate, distortion and active latents are. Higgins et al. hoped for more than short messages. If every nat is dear, they argued, the
 # code should spend one latent on each independent cause of the picture: a
 # **disentangled** code. To test this we need pictures whose causes are known.
 #
@@ -1403,8 +1472,9 @@ print(
 )
 
 # %% [markdown]
-# The course draws them by rule: every combination of shape, scale and place, each once. A
-# perfect code would have one latent for each factor.
+# **Figure 5.9. Sprites: one picture for every combination of shape, scale and place.** The course draws
+# them by rule, each combination once. The printed line counts the values of each factor. A
+# perfect code would have one latent for each.
 #
 # ### The mutual information gap
 #
@@ -1423,6 +1493,32 @@ print(
 # be compared. Ours is that of Locatello et al. (2019): the posterior *means* of all pictures,
 # each latent cut into 20 equal bins, `mutual_info_score` of scikit-learn on the counts.
 #
+# **By hand.** Four pictures and one factor with the values 0, 0, 1, 1. It has the entropy
+# $H(v) = \log 2 = 0.693$ nats. Three latents, already in bins:
+#
+# | Latent | its bin in the four pictures | mutual information with the factor |
+# |---|---|---|
+# | 1 | 0, 0, 1, 1 | it gives the factor away: the whole 0.693 nats |
+# | 2 | 0, 0, 0, 1 | the sum below: 0.216 nats |
+# | 3 | 0, 1, 0, 1 | each bin has both values equally often: 0 nats |
+#
+# 1. *Latent 2.* Its pairs (bin, value) are (0, 0) twice, (0, 1) and (1, 1). Bin 0 has the share
+#    $\tfrac34$, bin 1 has $\tfrac14$, each value $\tfrac12$. So the sum is
+#    $\tfrac12 \log \tfrac{1/2}{3/4 \cdot 1/2} + \tfrac14 \log \tfrac{1/4}{3/4 \cdot 1/2} + \tfrac14 \log \tfrac{1/4}{1/4 \cdot 1/2} = 0.144 - 0.101 + 0.173 = 0.216$.
+# 2. *Sort.* The best is 0.693, the second 0.216; the third does not matter.
+# 3. *Divide.* The gap is $(0.693 - 0.216) / 0.693 = 0.69$.
+# 4. *A tie.* Were latent 3 a copy of latent 1, best and second would be equal, and the gap 0.
+
+# %% tags=["nbval-check-output"]
+print(
+    "mutual information, nats:",
+    [
+        round(float(mutual_info_score([0, 0, 1, 1], latent)), 3)
+        for latent in ([0, 0, 1, 1], [0, 0, 0, 1], [0, 1, 0, 1])
+    ],
+)
+
+# %% [markdown]
 # ### Exercise 05.5 · The mutual information gap
 #
 # *core, medium, 12 minutes*
@@ -1614,7 +1710,7 @@ read = {key: readable(c, true_factors, order) for key, c in sprite_codes.items()
 scores = {key: gap.mean().item() for key, gap in gaps.items()}
 sprite_points = {k: place(m, shapes.images) for k, m in sprite_models.items()}
 
-# %%
+# %% tags=["fold"]
 views = {"gap": gaps, "best single latent": best_latent, "whole code, read": read}
 of_beta = {
     (name, beta): torch.stack([view[beta, s] for s in SPRITE_SEEDS]).median(0).values
@@ -1635,16 +1731,16 @@ axes[2].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Left to right: separated, told by one latent, told by all together. Look at the scale: its
-# gap is small, and yet it is read from the whole code of nearly every unseen picture.
-# **The gap measures separation, not information.**
+# **Figure 5.10. The gap measures separation, not information: that of the scale is small, and yet the
+# scale is read from the whole code of most unseen pictures.** Left to right: separated, told by one
+# latent, told by all together; one mark for each $\beta$, the median of five seeds.
 # (The third panel counts exact hits out of 3, 4, 12 and 12 values, so its factors are not
 # equally hard. The shape may fall below guessing: every combination exists once, so a
 # picture in the other half with the same place and scale has another shape.)
 #
 # Now the seeds. Beside them stand the rotated codes.
 
-# %%
+# %% tags=["fold"]
 figure, ax = plt.subplots(figsize=(7, 3.2))
 columns = {"rotated": turned[wide]}
 for beta in SPRITE_BETAS:
@@ -1661,7 +1757,8 @@ ax.set_title("Dots: rotations, seeds; bars: medians; a perfect code has 1")
 plt.show()
 
 # %% [markdown]
-# The bars are what you compared:
+# **Figure 5.11. No model comes near the 1 of a perfect code; the rotated codes show what mixing by
+# chance scores.** Each dot is a rotation or a seed, each bar a median. The bars are what you compared:
 
 # %%
 predict.truth(
@@ -1766,7 +1863,7 @@ is_active = active_units(sprite_mu).cpu() & (sprite_price > 0.05)
 centre = 3 * 12 * 12 // 2 + 78  # an item in the middle of the list
 positions = torch.linspace(-2, 2, 9, device=device)
 
-# %%
+# %% tags=["fold"]
 names = []
 strips = []
 for latent in ranked.tolist():
@@ -1783,15 +1880,16 @@ labels = {"row_labels": names, "column_labels": columns}
 plots.show_images(torch.cat(strips), 9, **labels)
 
 # %% [markdown]
-# One row for each latent, the dearest at the top, from $-2$ to $2$, with the factor of
-# which it tells most, as a share of that factor's entropy. **Ask of each row** what
+# **Figure 5.12. One row for each latent, the dearest at the top, moved from $-2$ to $2$ while the others
+# stay.** The label names the factor of which the latent tells most, and the share of that factor's
+# entropy. **Ask of each row** what
 # changes: place, size, shape, or several at once. Where a row changes several, the code
 # mixes factors; where the figure fades out here and in there, the decoder has not learned to
 # move it. An inactive latent, if there is one, is
 # marked and greyed out: moving it changes nothing.
 
 
-# %%
+# %% tags=["fold"]
 def show_traversal(figure, latent, position, sprite):
     number = ranked[latent - 1].item()
     z = sprite_mu[sprite]
@@ -1826,9 +1924,9 @@ widgets.explore(
 # ## Which beta? It depends on the data
 #
 # $\beta = 4$ means nothing without the size of picture and code. Distortion is a sum over
-# pixels, so a picture with more of them has more to save and can afford a dearer message. Higgins et al. therefore report $\beta_{\text{norm}} = \beta Z / D$
-# (they call the sizes M and N): the weight that $\beta$ has when **both** terms are
-# averaged over their dimensions. The digits of the beginning in three sizes, 250 of the large ones, and the
+# pixels, so a picture with more of them has more to save and can afford a dearer message. Higgins et al.
+# (2017) therefore report $\beta_{\text{norm}} = \beta Z / D$, latents above the line and pixels below (they
+# call the sizes M and N): the weight of the KL when **both** terms are averaged over their dimensions. The digits of the beginning in three sizes, 250 of the large ones, and the
 # sprites:
 
 # %%
@@ -1906,50 +2004,63 @@ claims.show(
 #
 # ### Translate a loss line
 #
-# A program for the $28 \times 28$ digits with $Z = 10$ takes the mean over pixels, the mean over
-# latents, and the weight 1. In three steps:
+# A program for the $28 \times 28$ digits, with batches of 64 and $Z = 10$, takes the mean over
+# pixels, the mean over latents, and the weight 0.5. Both terms are then averaged over the batch. In
+# four steps:
 #
-# 1. Write each mean as a sum: $\tfrac{1}{784}\mathcal D + 1 \cdot \tfrac{1}{10}\mathcal R$.
+# 1. Write each mean as a sum: $\tfrac{1}{784}\mathcal D + 0.5 \cdot \tfrac{1}{10}\mathcal R$. The
+#    64 is common to both terms, it does not enter.
 # 2. Multiply the whole line by 784, so that $\mathcal D$ stands alone. A common factor moves no
-#    optimum: $\mathcal D + \tfrac{784}{10}\mathcal R$.
-# 3. What stands before $\mathcal R$ is the $\beta$ with sums: 78.4.
+#    optimum: $\mathcal D + 0.5 \cdot \tfrac{784}{10}\mathcal R$.
+# 3. What stands before $\mathcal R$ is the $\beta$ with sums: 39.2.
+# 4. $\beta_{\text{norm}} = 39.2 \cdot 10 / 784 = 0.5$: the weight of this program, since it is the one
+#    between two means.
 #
 # ### Exercise 05.6 · Translate a beta
 #
-# *core, medium, 6 minutes*
+# *core, medium, 8 minutes*
 #
-# A program minimises "reconstruction + weight · KL". Which $\beta$ is this in our convention,
-# with sums over pixels and over latents? `pixels` is the number of all numbers in a picture, colours
-# included. `pixel_mean` is True if the reconstruction is a mean over them and False if it is
-# a sum, `latent_mean` says the same of the KL and the latents.
+# Another program minimises "reconstruction + weight · KL", and you see the shapes that it prints:
+# `x_shape` is (B, C, H, W), colours and all, and `mu_shape` is (B, Z). `pixels` is `"mean"` or
+# `"sum"`, what it does with the C · H · W numbers of a picture; `latents` says the same of the
+# KL. Over the batch both terms are means. Return two numbers: the $\beta$ of the ELBO in our
+# convention, with both sums, and $\beta_{\text{norm}} = \beta Z / D$.
+#
+# A case to test by hand: weight 0.5, `x_shape` (2, 1, 2, 3), `mu_shape` (2, 2), `"mean"`, `"sum"` is
+# $\tfrac16 \mathcal D + \tfrac12 \mathcal R$, so 3.0 and $3 \cdot 2 / 6 = 1.0$.
 
 
 # %% tags=["exercise"]
-def beta_with_sums(weight, pixels, latents, pixel_mean, latent_mean):
-    """Three numbers, two times True or False -> the beta of D + beta * R with sums."""
+def translate_beta(weight, x_shape, mu_shape, pixels, latents):
+    """A number, two shapes, twice "mean" or "sum" -> beta with sums, beta_norm."""
     ### BEGIN SOLUTION
-    before_d = 1 / pixels if pixel_mean else 1
-    before_r = weight / latents if latent_mean else weight
-    return before_r / before_d
+    d, z = math.prod(x_shape[1:]), mu_shape[1]
+    before_d = 1 / d if pixels == "mean" else 1
+    before_r = weight / z if latents == "mean" else weight
+    beta = before_r / before_d
+    return beta, beta * z / d
     ### END SOLUTION
 
 
 # %% tags=["check"]
-check.beta_with_sums(beta_with_sums)
+check.translate_beta(translate_beta)
 
 # %% [markdown]
 # <details><summary>Hint 1: two factors</summary>
 #
-# Which number stands before the sum over pixels, and which before the sum over latents?
+# Which number stands before the sum over pixels, and which before the sum over latents? Write the
+# loss as "number times $\mathcal D$ plus number times $\mathcal R$".
 # </details>
-# <details><summary>Hint 2: the quotient</summary>
+# <details><summary>Hint 2: the tools</summary>
 #
-# Divide the loss by the number before $\mathcal D$. The one before $\mathcal R$ is divided, too.
+# $D$ is `math.prod(x_shape[1:])`, $Z$ is `mu_shape[1]`. Divide the loss by the number before
+# $\mathcal D$: the one before $\mathcal R$ is divided, too.
 # </details>
-# <details><summary>Hint 3: which way?</summary>
+# <details><summary>Hint 3: the traps</summary>
 #
 # A mean over pixels makes the reconstruction small, so the KL weighs more. A mean over
-# latents makes the KL small. Both can happen at once, or neither.
+# latents makes the KL small. Both can happen at once, or neither. And $B$ is in neither
+# result.
 # </details>
 
 # %% [markdown]
@@ -2039,7 +2150,8 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 # *extension, hard, 60 minutes*
 #
 # Choose one. **Capacity control** (Burgess et al. 2018): minimise
-# $\mathcal D + 1000\,|\mathcal R - c|$ and let $c$ grow from 0 to 12 nats during training.
+# $\mathcal D + \gamma\,|\mathcal R - c|$ and let $c$ grow from 0 to 12 nats during the first third of the
+# training, then hold it. Burgess et al. take $\gamma = 1000$; choose your own and say why.
 # **Total correlation** (Chen et al. 2018): split the KL into three parts and put the weight
 # only on the one that measures how dependent the latents are. Train on the sprites with at
 # least five seeds, and report gap, rate, distortion and spread beside the numbers above.
@@ -2047,10 +2159,13 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 # | Symbol | Meaning | Shape | Name in code |
 # |---|---|---|---|
 # | $c$ | the rate that is asked for, in nats (in lesson 03 a factor on the KL) | number | `capacity` |
+# | $\gamma$ | what a nat of distance from $c$ costs, in nats | number | `gamma` |
 #
 # <details><summary>Hint 1: capacity</summary>
 #
-# Write a class like `CuredLoss`: it knows its step, so it can compute the capacity.
+# Write a class like `CuredLoss`: it knows its step, so it can compute the capacity. On which side of
+# $c$ does the loss fall, and how fast? At $\mathcal R = c$ you need $\gamma$ above the nats that one more
+# nat of rate would save, no more.
 # </details>
 # <details><summary>Hint 2: total correlation</summary>
 #
@@ -2061,8 +2176,30 @@ assert aliased == SPRITE_LATENT and own == 1, "expected all latents, and one"
 # <details><summary>Hint 3: a fair comparison</summary>
 #
 # Compare at equal rate, not at equal weight: the same weight on another term is another
-# price.
+# price. And a trap: however near $\mathcal R$ is to $c$, the gradient of $\gamma\,|\mathcal R - c|$ has the
+# size of $\gamma$. If your distortion lies far above the targets, $\gamma$ may be what drowns it.
 # </details>
+#
+# The next cell holds targets under a fold. They are computed from the models above: if each is the best
+# at its own price, then at a rate between theirs the lowest distortion lies above all lines of slope
+# $-\beta$ through their points, and below the straight line between the two neighbours.
+
+# %%
+# From this run's own models: no target is typed.
+check.where_to_arrive(
+    sprite_points,
+    scores,
+    turned[wide],
+    rates=(9, 12, 14),
+    settings=f"Medians of {len(SPRITE_SEEDS)} seeds, {SPRITE_STEPS} steps, "
+    f"Z = {SPRITE_LATENT}, peak rate {PEAK_RATE:g}, batches of {BATCH}. "
+    "A capacity that moves leaves fewer steps for the last price, so a nat or two "
+    "more of distortion are no fault. Tens of nats more are: the weight is too "
+    "large. Less than the first number: were codes sampled, and all sprites scored?",
+)
+
+# %% [markdown]
+# Your predictions of this lesson, beside what was measured:
 
 # %%
 predict.review()

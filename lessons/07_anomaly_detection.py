@@ -206,6 +206,14 @@ print("AUROC:", anomaly.auroc(normal_scores, strange_scores, rounds=0).value)
 # all scores and count after each score how many strange and how many normal ones lie above.
 
 # %%
+from vae_helpers import drawings
+
+drawings.show("roc")
+
+# %% [markdown]
+# The same from the scores, for five thresholds:
+
+# %%
 falling = [4.5, 3.5, 2.5, 1.5, 0.5]  # thresholds
 found = [(strange_scores > t).float().mean().item() for t in falling]
 false = [(normal_scores > t).float().mean().item() for t in falling]

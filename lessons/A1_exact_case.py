@@ -41,6 +41,7 @@ from vae_helpers import (
     distributions,
     linear_gaussian,
     plots,
+    predict,
     runtime,
     training,
     widgets,
@@ -420,8 +421,19 @@ print(f"the trained ELBO ends {near} a hundredth of a nat")
 
 # %% [markdown]
 # The assertion says that it did not cheat by going above the optimum. Did it also find the
-# principal axes? As a rival we train a linear *autoencoder* on the same points with the same
-# optimiser; its loss is the squared error of lesson 01.
+# principal axes? Its rival is a linear *autoencoder*. **Predict.** Whose latents lie along the
+# axes?
+
+# %%
+predict.guess(
+    "latents along the axes",
+    None,  # one of the choices in place of None
+    choices=("the VAE's", "the autoencoder's", "both", "neither"),
+)
+
+# %% [markdown]
+# The autoencoder gets the same points and the same optimiser; its loss is the squared error of
+# lesson 01.
 
 # %%
 torch.manual_seed(SEED)
@@ -451,6 +463,14 @@ of_vae, vae_space, vae_axis = nearness(vae.decoder.weight.detach(), best_axes)
 of_ae, ae_space, ae_axis = nearness(autoencoder[1].weight.detach(), best_axes)
 print(f"VAE: worst direction of the space {vae_space:.6f}, worst axis {vae_axis:.4f}")
 print(f"autoencoder: the space {ae_space:.6f}, worst axis {ae_axis:.4f}")
+predict.truth(
+    "latents along the axes",
+    {
+        (True, True): "both",
+        (True, False): "the VAE's",
+        (False, True): "the autoencoder's",
+    }.get((vae_axis > 0.99, ae_axis > 0.99), "neither"),
+)
 
 # %%
 figure, (left, middle, right) = plt.subplots(
@@ -533,7 +553,13 @@ widgets.explore(
 #
 # That is the optimum. Lesson 04 trains otherwise: one draw $z$ for each example instead of
 # the exact mean, small random batches, and Adam. We do this here with two learning rates.
-# **Predict**: which is found first, the space or the axes in it?
+# **Predict.** Which is found first, the space or the axes in it?
+
+# %%
+predict.guess("found first", None, choices=("the space", "the axes"))
+
+# %% [markdown]
+# The loss of a step, and the loop:
 
 
 # %%
@@ -630,6 +656,9 @@ claims.show(
 # So "a linear VAE finds the axes" is a sentence about the optimum. How soon a training gets
 # there is a matter of the optimiser, and a model that was stopped early may not have them.
 
+# %%
+predict.truth("found first", "the space" if space_first else "the axes")
+
 # %% [markdown]
 # ## What a hidden beta does to the codes
 #
@@ -640,6 +669,10 @@ claims.show(
 # $\sigma_x$ the optimum has the form above, and it keeps only axes with
 # $\lambda_j > \sigma_x^2$; the other latents collapse to the prior. So we count eigenvalues of
 # the digits. The last row is the $\sigma_x$ that the optimum with 20 latents has.
+# **Predict.** With the mean over pixels, how many of 20 latents are kept?
+
+# %%
+predict.guess("latents kept with the pixel mean", None)  # 0 to 20
 
 # %%
 BETAS = {  # squared error and KL, and beta against a Gaussian with sigma_x = 1
@@ -656,6 +689,12 @@ print(f"{'':38} sigma_x   KL too heavy by   latents kept of 20")
 for name, s in (sigmas | {"learned by the linear model": learned_sigma}).items():
     kept = (values[:20] > s**2).sum()
     print(f"{name:38} {s:7.3f} {(s / learned_sigma) ** 2:17,.1f} {kept:20}")
+
+# %%
+predict.truth(
+    "latents kept with the pixel mean",
+    int((values[:20] > sigmas["mean over pixels, latents sum"] ** 2).sum()),
+)
 
 # %% [markdown]
 # With the mean over pixels alone nothing is left of the code; lesson 04 shows in pictures how
@@ -752,6 +791,12 @@ claims.show(
 # price of a fuzzy code the decoder may stretch and the encoder shrink its means: the KL falls,
 # and nothing pushes back.
 #
+# ## Your predictions
+
+# %%
+predict.review()
+
+# %% [markdown]
 # ## Check yourself
 #
 # 1. $D = Z = 1$, $W = 2$, $\sigma_x = 1$, $b = 0$. Which posterior has $x = 5$?

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from builder import publish
-from builder.reading import Count, count
+from builder import make_notebook, publish
+from builder.reading import Count, count, sittings
 from lesson_source import LESSONS, STEMS, TABLE
 
 from grading.lesson import INSTRUCTOR, ROOT
@@ -61,6 +61,25 @@ def test_a_second_reading_is_not_counted():
         "\n\n# %%\nplots.show_images(z)\n\n# %% [markdown]\n# ## Summary\n"
     )
     assert count(later) == Count(words=15, lines=3, equations=3, figures=1)
+
+
+def test_a_lesson_with_a_half_way_stop_has_two_sittings():
+    label = "# %% [markdown]\n# ### Exercise\n#\n# *core, easy, {} minutes*\n\n"
+    prose = "# %% [markdown]\n# " + "word " * 1200 + "\n\n"
+    stop = "# %% [markdown]\n# ## Half-way: check yourself\n#\n# Rest.\n\n"
+    first = LESSON + prose + label.format(4) + stop
+    second = "# %% [markdown]\n# ## Go on\n#\n# Two words.\n\n" + 3 * prose
+    assert sittings(first + second + label.format(7)) == [(15, 4), (30, 7)]
+    assert sittings(LESSON + prose + label.format(4)) == [(15, 4)]
+
+
+def test_the_head_of_a_notebook_announces_its_sittings():
+    for stem in STEMS:
+        head = make_notebook(LESSONS[stem], TABLE, solved=False).cells[0].source
+        sums = [sum(part) for part in zip(*LESSONS[stem]["sittings"], strict=True)]
+        assert sums == [LESSONS[stem]["read"], LESSONS[stem]["exercise_minutes"]]
+        assert ("**Two sittings:**" in head) == (len(LESSONS[stem]["sittings"]) == 2)
+    assert len(LESSONS["05_beta_vae"]["sittings"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -255,9 +255,10 @@ def test_the_server_starts_on_a_taken_port_and_ends_with_one_line(tmp_path):
 # The set-up cell
 
 
-def _set_up(folder, before="", after="", python=("-I",)):
+def _set_up(folder, before="", after="", python=("-I",), helpers="abc"):
     """Run the set-up cell in a folder, in a Python that knows of no course."""
-    source = builder.setup_cell({**TABLE, "repository": "https://example.org/none"})
+    table = {**TABLE, "repository": "https://example.org/none", "helpers": helpers}
+    source = builder.setup_cell(table)
     # Without the editable install of this repository, as on a learner's computer.
     hide = (
         "import sys\n"
@@ -323,6 +324,12 @@ def test_a_notebook_alone_says_the_line_that_works(tmp_path):
     assert "vae_helpers" in error and sys.executable in error and str(tmp_path) in error
 
 
+def test_without_an_address_no_line_that_fetches_is_offered(tmp_path):
+    error = _set_up(tmp_path, helpers="").stderr
+    assert "Not installed here: vae_helpers" in error and "course's folder" in error
+    assert "pip install" not in error and "example.org" not in error.split("Error:")[1]
+
+
 @pytest.mark.parametrize("package", ["torch", "torchvision", "matplotlib"])
 def test_a_missing_package_is_named_with_the_line_that_installs_it(tmp_path, package):
     home = _helpers(tmp_path / "leçon un")
@@ -341,30 +348,70 @@ def test_running_the_set_up_cell_twice_changes_nothing(tmp_path):
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
-@pytest.mark.skipif(not shutil.which("git"), reason="git")
-def test_on_colab_the_course_is_fetched_once(tmp_path):
-    bare = tmp_path / "remote"
-    _helpers(bare)
-    git = ["git", "-C", str(bare), "-c", "user.name=a", "-c", "user.email=a@b"]
-    for words in (
-        ["init", "-qb", TABLE["branch"]],
-        ["add", "."],
-        ["commit", "-qm", "a"],
-    ):
-        subprocess.run([*git, *words], check=True)
-    place = tmp_path / "content"
+@pytest.fixture
+def on_colab(tmp_path):
+    """A repository whose newest commit is a stranger's, and a Colab that has nothing.
+
+    Returns git's name of the first helpers, and a function that runs the set-up cell.
+    """
+    if not shutil.which("git"):
+        pytest.skip("needs git")
+    remote, place = tmp_path / "remote", tmp_path / "content"
+    _helpers(remote)
     place.mkdir()
-    source = builder.setup_cell({**TABLE, "repository": bare.as_uri()})
-    source = source.replace("/content", place.as_posix())
-    pretend = "import sys, types; sys.modules['google.colab'] = types.ModuleType('x')\n"
-    pretend += "sys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in repr(f)]\n"
-    pretend += f"sys.path[:] = [p for p in sys.path if p != {str(ROOT)!r}]\n"
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", pretend + source + "\n" + WHERE],
+
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        command = ["git", "-C", str(remote), *who, *words]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "-qb", TABLE["branch"])
+    git("config", "uploadpack.allowFilter", "true")
+    git("add", ".")
+    git("commit", "-qm", "the course")
+    first = git("rev-parse", "HEAD:vae_helpers")
+    (remote / "vae_helpers" / "__init__.py").write_text("print('a stranger')")
+    (remote / "torch.py").write_text("print('a stranger')")
+    git("add", ".")
+    git("commit", "-qm", "a stranger")
+
+    def run(helpers, after=WHERE):
+        table = {**TABLE, "repository": remote.as_uri(), "helpers": helpers}
+        source = builder.setup_cell(table).replace("/content", place.as_posix())
+        pretend = (
+            "import sys, types; sys.modules['google.colab'] = types.ModuleType('x')\n"
+            "sys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in repr(f)]\n"
+            f"sys.path[:] = [p for p in sys.path if p != {str(ROOT)!r}]\n"
+        )
+        return subprocess.run(
+            [sys.executable, "-I", "-c", f"{pretend}{source}\n{after}"],
             capture_output=True,
             text=True,
             cwd=place,
         )
-        assert done.stdout.strip().startswith(str(place / "vae-course")), done.stderr
-        assert done.stderr == ""
+
+    return first, place, run
+
+
+def test_on_colab_a_notebook_fetches_its_own_helpers_and_nothing_else(on_colab):
+    first, place, run = on_colab
+    for _ in range(2):
+        done = run(first)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.strip().startswith(str(place / f"vae-course-{first[:8]}"))
+    (folder,) = place.iterdir()
+    assert {p.name for p in folder.iterdir()} == {".git", "vae_helpers"}
+
+
+def test_on_colab_helpers_that_are_not_there_are_said(on_colab):
+    _, place, run = on_colab
+    done = run("0123456789" * 4)
+    assert "has not the helpers that this notebook was published with" in done.stderr
+    assert "stranger" not in done.stdout
+
+
+def test_on_colab_nothing_is_fetched_without_an_address(on_colab):
+    _, place, run = on_colab
+    done = run("")
+    assert "was not published" in done.stderr and not any(place.iterdir())

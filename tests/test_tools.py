@@ -22,7 +22,12 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = builder.course()
-OTHER = {**TABLE, "repository": "https://github.com/someone/my-vae", "branch": "spring"}
+OTHER = {
+    **TABLE,
+    "repository": "https://github.com/someone/my-vae",
+    "branch": "spring",
+    "helpers": "0123456789" * 4,
+}
 
 
 def test_all_links_and_set_up_cells_name_one_repository_and_branch():
@@ -51,7 +56,34 @@ def test_a_fork_changes_every_text(tmp_path):
         assert TABLE["repository"] not in changed
         (tmp_path / name).write_text(changed, encoding="utf-8")
     assert set_repository.disagreements(OTHER, tmp_path) == []
-    assert "\ncd my-vae\n" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    readme = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "\ncd my-vae\n" in readme
+    assert "no address" not in readme
+
+
+def test_published_notebooks_fetch_the_helpers_of_today():
+    """Empty until `make fork`; afterwards a change of vae_helpers needs it again."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert ("<!-- no address -->" in readme) == (not TABLE["helpers"])
+    if TABLE["helpers"]:
+        try:
+            assert set_repository.helpers_tree() == TABLE["helpers"], "run `make fork`"
+        except RuntimeError as error:
+            pytest.skip(str(error))
+
+
+def test_the_helpers_have_a_name_once_they_are_committed(tmp_path):
+    (tmp_path / "vae_helpers").mkdir()
+    (tmp_path / "vae_helpers" / "a.py").write_text("a = 1\n", encoding="utf-8")
+    with pytest.raises(RuntimeError, match="git"):
+        set_repository.helpers_tree(tmp_path)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    with pytest.raises(RuntimeError, match="commit what changed in vae_helpers"):
+        set_repository.helpers_tree(tmp_path)
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "a"], check=True)
+    assert re.fullmatch("[0-9a-f]{40}", set_repository.helpers_tree(tmp_path))
 
 
 def test_a_fork_changes_a_notebook_and_keeps_its_outputs(tmp_path):

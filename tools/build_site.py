@@ -16,6 +16,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import build_lab
 import builder
 import nbformat
 
@@ -138,7 +139,14 @@ def missing(folder: Path, solutions: bool) -> list[str]:
     pages = [f"notebooks/{lesson['stem']}.html" for lesson in table["lesson"]]
     if solutions:
         pages += [p.replace("notebooks/", "notebooks/solutions/") for p in pages]
-    for name in ["index.html", "search.html", "install.html", "GLOSSARY.html", *pages]:
+    for name in [
+        "index.html",
+        "lab.html",
+        "search.html",
+        "install.html",
+        "GLOSSARY.html",
+        *pages,
+    ]:
         path = folder / name
         if not path.exists() or path.stat().st_size < 5000:
             found.append(name)
@@ -158,6 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-j", "auto"]
     done = subprocess.run([*command, str(source), str(chosen.to)])
+    (chosen.to / "lab.html").write_text(build_lab.page(), encoding="utf-8")
     lost = missing(chosen.to, not chosen.no_solutions)
     if done.returncode or lost:
         print(f"site: not built, or not whole: {json.dumps(lost)}", file=sys.stderr)

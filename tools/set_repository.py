@@ -5,10 +5,15 @@
 for a fork or a rename. The address lives in pyproject.toml; this command changes it there
 and in README.md, CITATION.cff, CONTRIBUTING.md and the built notebooks, which it does not
 run. Their outputs stay.
+
+The notebooks also get git's name of the tree vae_helpers. Opened alone on Colab they take
+that tree from the repository and nothing else: a copy saved last term still finds its
+helpers, and what a stranger puts at the address is not run.
 """
 
 import argparse
 import re
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -18,6 +23,7 @@ from builder.state import digest
 
 TEXTS = ("README.md", "CITATION.cff", "CONTRIBUTING.md", "FAQ.md", "CHANGELOG.md")
 GITHUB = "https://github.com/"
+NOTE = re.compile(r"<!-- no address -->.*?<!-- /no address -->\n*", re.DOTALL)
 ADDRESS = re.compile(r"https://github\.com/[A-Za-z0-9][\w.-]*/[\w.-]+")
 POINTERS = (  # repository and branch, in the order of the groups
     re.compile(
@@ -25,7 +31,7 @@ POINTERS = (  # repository and branch, in the order of the groups
     ),
     re.compile(r"mybinder\.org/v2/gh/([\w.-]+/[\w.-]+)/([^?\s]+)\?"),
     re.compile(
-        r'REPOSITORY, BRANCH = \\?"https://github\.com/([^"\\]+)\\?", \\?"([^"\\]+)'
+        r'REPOSITORY, BRANCH, HELPERS = \\?"https://github\.com/([^"\\]+)\\?", \\?"([^"\\]+)'
     ),
 )
 
@@ -43,8 +49,29 @@ def change_text(text: str, old: dict, new: dict) -> str:
     text = re.sub(
         re.escape(old["repository"]) + r"(?![\w-])", lambda _: new["repository"], text
     )
+    text = NOTE.sub("", text)
     folder, renamed = (t["repository"].rsplit("/", 1)[1] for t in (old, new))
     return text.replace(f"\ncd {folder}\n", f"\ncd {renamed}\n")
+
+
+def helpers_tree(root: Path = ROOT) -> str:
+    """Git's name of the committed tree vae_helpers, which is a sum over its content.
+
+    Raises:
+        RuntimeError: not a git checkout, or something in vae_helpers is not committed.
+    """
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True
+        )
+        if done.returncode:
+            raise RuntimeError(f"git {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    if changed := git("status", "--porcelain", "--", "vae_helpers"):
+        raise RuntimeError(f"commit what changed in vae_helpers first:\n{changed}")
+    return git("rev-parse", "HEAD:vae_helpers")
 
 
 def disagreements(table: dict, root: Path = ROOT) -> list[str]:
@@ -90,7 +117,11 @@ def main() -> None:
             f"{options.repository!r} (Colab and Binder open repositories on GitHub)"
         )
     old = course()
-    new = {**old, "repository": address, "branch": options.branch}
+    try:
+        helpers = helpers_tree()
+    except RuntimeError as error:
+        raise SystemExit(str(error)) from None
+    new = {**old, "repository": address, "branch": options.branch, "helpers": helpers}
     stale = disagreements(old)
     if stale:
         raise SystemExit("first mend what disagrees already:\n" + "\n".join(stale))
@@ -100,7 +131,8 @@ def main() -> None:
         path.write_text(change_text(text, old, new), encoding="utf-8")
     project = ROOT / "pyproject.toml"
     text = project.read_text(encoding="utf-8").replace(old["repository"], address)
-    text = text.replace(f'branch = "{old["branch"]}"', f'branch = "{options.branch}"')
+    for name in ("branch", "helpers"):
+        text = text.replace(f'\n{name} = "{old[name]}"', f'\n{name} = "{new[name]}"')
     project.write_text(text, encoding="utf-8")
     for lesson in old["lesson"]:
         for solved in (False, True):
@@ -110,6 +142,7 @@ def main() -> None:
     if wrong:
         raise SystemExit("\n".join(wrong))
     print(f"All links and set-up cells point to {address}, branch {options.branch}.")
+    print("Commit and push it. After a later change of vae_helpers run this again.")
 
 
 if __name__ == "__main__":

@@ -110,6 +110,7 @@ def serve(copies: Path, options: list[str]) -> None:
         copies: the folder that lesson 00 is opened in.
         options: go to the server and win over those that are set here.
     """
+    from jupyter_server.serverapp import ServerApp
     from jupyterlab.labapp import LabApp
 
     first = f"/lab/tree/{quote(copies.name)}/{FIRST}"
@@ -122,9 +123,10 @@ def serve(copies: Path, options: list[str]) -> None:
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--allow-root")  # as in a container; else the server refuses
+    # After the reader's own folder of styles, which wins, and before JupyterLab's. Before
+    # the extensions start, because some, as nbclassic, put a list of their own there.
+    ServerApp.instance().static_custom_path.insert(1, str(STYLE))
     server = LabApp.initialize_server(argv=[*arguments, *options])
-    # After the reader's own folder of styles, which wins, and before JupyterLab's.
-    server.web_app.settings["static_custom_path"].insert(1, str(STYLE))
     # Read first: afterwards the address hides its token.
     line = f"JupyterLab runs until Ctrl-C. Its address:\n{server.public_url}"
     # Else the server prints its addresses itself, in eight lines.

@@ -1,9 +1,15 @@
 """How a figure leaves a notebook: sharp, and with words for those who do not see it.
 
-A figure is handed out twice. As `text/html`, an image of twice as many pixels as it is
-wide, with its description as alternative text: JupyterLab, Colab, nbconvert and the site
-show this one, and only there do the words reach a screen reader (a plain `image/png` has
-no place for them). And as `image/png`, for GitHub's viewer, which takes images out of HTML.
+A figure is handed out twice; films and drawings follow the same rule. As `text/html`, an
+image of twice as many pixels as it is wide, with its description as alternative text:
+JupyterLab, Colab, nbconvert and the site show this one, and only there do the words reach a
+screen reader (a plain `image/png` has no place for them). And as `image/png`, for what shows
+no images of HTML: LaTeX, and GitHub's viewer, which cleans HTML before it shows it (how much
+it takes out is not documented and has changed).
+
+Nothing is handed out as `image/svg+xml`. GitHub's viewer showed such pictures without their
+text or not at all (Cantera/cantera-jupyter issue 37, xflr6/graphviz issue 182, both 2022), and
+`nbconvert --to latex` stops at one where Inkscape is missing (jupyter/nbconvert issue 302).
 """
 
 import base64

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).with_name("records")
 RECORDED = "MNIST"  # the data set of every record
 CAPITALS = re.compile(r"[A-Z][A-Z0-9_]*")
 # A record has several seeds, and its length is told beside it; a fork has its own address.
-FREE = re.compile(r"LONGER|REPOSITORY|BRANCH|(.*_)?SEEDS?")
+FREE = re.compile(r"LONGER|REPOSITORY|BRANCH|HELPERS|(.*_)?SEEDS?")
 
 
 @dataclass(frozen=True)

@@ -140,33 +140,69 @@ def gap_unequal(bins, factors):
 SICK = {1: "free bits", 2: "healthy", 3: "collapsed", 4: "no price"}
 
 
-def translated(weight, pixels, latents, pixel_mean, latent_mean):
-    return weight * (pixels if pixel_mean else 1) / (latents if latent_mean else 1)
+STEPS = {1: "schedule", 2: "go on", 3: "KL off", 4: "KL on"}
 
 
-def translated_steps(weight, pixels, latents, pixel_mean, latent_mean):
-    beta = weight
-    if latent_mean:
-        beta = beta / latents
-    if pixel_mean:
-        beta = beta * pixels
-    return beta
+def sick():
+    return dict(SICK)
 
 
-def translated_powers(weight, pixels, latents, pixel_mean, latent_mean):
-    return weight * pixels**pixel_mean * latents ** (-int(latent_mean))
+def step(**change):
+    """The right diagnosis with some other steps: step(p1="warm-up")."""
+    other = {int(key[1]): value for key, value in change.items()}
+    return sick, lambda: STEPS | other
 
 
-def translated_first(weight, pixels, latents, pixel_mean, latent_mean):
-    if pixel_mean:
-        return weight * pixels
-    if latent_mean:
-        return weight / latents
-    return weight
+def translated(weight, x_shape, mu_shape, pixels, latents):
+    d, z = np.prod(x_shape[1:]), mu_shape[-1]
+    beta = weight * (d if pixels == "mean" else 1) / (z if latents == "mean" else 1)
+    return beta, beta * z / d
 
 
-def translated_norm(weight, pixels, latents, *means):
-    return translated(weight, pixels, latents, *means) * latents / pixels
+def translated_steps(weight, x_shape, mu_shape, pixels, latents):
+    _, colours, height, width = x_shape
+    size = colours * height * width
+    beta = norm = weight
+    if latents == "mean":
+        beta = beta / mu_shape[1]
+    else:
+        norm = norm * mu_shape[1]
+    if pixels == "mean":
+        beta = beta * size
+    else:
+        norm = norm / size
+    return [beta, norm]
+
+
+def translated_terms(weight, x_shape, mu_shape, pixels, latents):
+    """Measured on terms that are all 1: what a nat of each counts."""
+    d, z = torch.ones(x_shape[1:]), torch.ones(mu_shape[1:])
+    d_part = getattr(d, pixels)() / d.sum()
+    r_part = weight * getattr(z, latents)() / z.sum()
+    beta = r_part / d_part
+    return torch.stack([beta, beta * z.numel() / d.numel()]).unbind()
+
+
+def translated_first(w, x, m, pixels, latents):
+    d, z = math.prod(x[1:]), m[1]
+    if pixels == "mean":
+        return w * d, w * z
+    if latents == "mean":
+        return w / z, w / d
+    return w, w * z / d
+
+
+def sized(d_of, z_of):
+    """A right rule with other sizes of a picture or of a code."""
+
+    def answer(w, x, m, pixels, latents):
+        return translated(w, (1, d_of(x)), (1, z_of(m)), pixels, latents)
+
+    return answer
+
+
+def picture(x):
+    return math.prod(x[1:])
 
 
 def with_(function, change):
@@ -241,21 +277,42 @@ EXERCISES = {
     "05.4": {
         "check": check.diagnose,
         "right": [
-            (lambda: dict(SICK),),
-            (lambda: {str(k): v.upper() for k, v in SICK.items()},),
+            step(),
+            (
+                lambda: {str(k): v.upper() for k, v in SICK.items()},
+                lambda: {str(k): v.lower() for k, v in STEPS.items()},
+            ),
         ],
         "wrong": [
-            ((lambda: SICK | {1: "healthy"},), "distortion plus rate is 190"),
-            ((lambda: SICK | {1: "lost latents"},), "pay nothing"),
-            ((lambda: SICK | {2: "no price"},), "no reason to save"),
-            ((lambda: SICK | {3: "free bits"},), "0 latents pay. With"),
-            ((lambda: SICK | {4: "healthy"},), "worse than the 200"),
-            ((lambda: SICK | {2: "no price", 4: "healthy"},), "Patient 2"),
-            ((lambda: {v: k for k, v in SICK.items()},), "other way round"),
-            ((lambda: list(SICK.values()),), "a dictionary"),
-            ((lambda: {1: "free bits", 2: "healthy"},), "four keys"),
-            ((lambda: SICK | {3: "posterior collapse"},), "names are those"),
-            ((lambda: None,), "return"),
+            (
+                (lambda: SICK | {1: "healthy"}, STEPS.copy),
+                "distortion plus rate is 190",
+            ),
+            ((lambda: SICK | {1: "lost latents"}, STEPS.copy), "pay nothing"),
+            ((lambda: SICK | {2: "no price"}, STEPS.copy), "no reason to save"),
+            ((lambda: SICK | {3: "free bits"}, STEPS.copy), "0 latents pay. With"),
+            ((lambda: SICK | {4: "healthy"}, STEPS.copy), "worse than the 200"),
+            ((lambda: SICK | {2: "no price", 4: "healthy"}, STEPS.copy), "Patient 2"),
+            ((lambda: {v: k for k, v in SICK.items()}, STEPS.copy), "other way round"),
+            ((lambda: list(SICK.values()), STEPS.copy), "a dictionary"),
+            ((lambda: {1: "free bits", 2: "healthy"}, STEPS.copy), "four keys"),
+            ((lambda: SICK | {3: "posterior collapse"}, STEPS.copy), "table of states"),
+            ((lambda: None, STEPS.copy), "return"),
+            ((STEPS.copy, SICK.copy), "These are steps"),
+            (step(p1="warm-up"), "leaves the free nats free"),
+            (step(p1="free bits"), "they are in use"),
+            (step(p1="go on"), "rightly `free bits`, but `go on`"),
+            (step(p2="schedule"), "nothing here is to be cured"),
+            (step(p3="schedule"), "An examination that takes a moment"),
+            (step(p3="KL on"), "too strong"),
+            (step(p3="free bits"), "why they were empty"),
+            (step(p4="KL off"), "off already"),
+            (step(p4="warm-up"), "stays 0"),
+            (step(p4="go on"), "nobody can draw"),
+            ((sick, sick), "the states again"),
+            ((sick, lambda: {1: "schedule"}), "four keys"),
+            (step(p3="pray"), "table of steps"),
+            ((sick, lambda: {v: k for k, v in STEPS.items()}), "other way round"),
         ],
     },
     "05.5": {
@@ -279,30 +336,61 @@ EXERCISES = {
         ],
     },
     "05.6": {
-        "check": check.beta_with_sums,
-        "right": [(translated,), (translated_steps,), (translated_powers,)],
+        "check": check.translate_beta,
+        "right": [(translated,), (translated_steps,), (translated_terms,)],
         "wrong": [
-            ((lambda w, d, z, dm, zm: w,), "whatever the means"),
-            ((lambda w, d, z, dm, zm: w * d / z,), "two means. Look"),
-            ((lambda w, d, z, dm, zm: translated(w, d, z, not dm, not zm),), "swapped"),
+            ((lambda w, x, m, p, q: (w, w * m[1] / picture(x)),), "whatever the means"),
             (
-                (lambda w, d, z, dm, zm: translated(w, 1 / d, z, dm, zm),),
-                "over pixels is",
+                (lambda w, x, m, p, q: (w * picture(x) / m[1], w),),
+                "two means. Look",
             ),
             (
-                (lambda w, d, z, dm, zm: translated(w, d, 1 / z, dm, zm),),
-                "over latents is",
+                (
+                    lambda w, x, m, p, q: translated(
+                        w, x, m, *("sum" if r == "mean" else "mean" for r in (p, q))
+                    ),
+                ),
+                "are swapped: a factor",
             ),
+            ((lambda w, x, m, p, q: translated(w, x, m, q, p),), "mixed up"),
+            ((sized(lambda x: math.prod(x), lambda m: m[1]),), "in D. It is"),
+            ((sized(math.prod, math.prod),), "in D and in Z"),
+            ((sized(picture, lambda m: m[0]),), "batch size for Z"),
+            ((sized(lambda x: x[-1] * x[-2], lambda m: m[1]),), "colours"),
             (
-                (lambda w, d, z, dm, zm: translated(w, z, d, dm, zm),),
-                "Pixels and latents",
+                (
+                    lambda w, x, m, p, q: translated(
+                        w, (1, m[1]), (1, picture(x)), p, q
+                    ),
+                ),
+                "D and Z are swapped",
             ),
             ((translated_first,), "that over pixels counts"),
-            ((translated_norm,), "beta Z / D"),
+            ((with_(translated, lambda r: r[0]),), "Two are needed"),
+            ((with_(translated, lambda r: r[::-1]),), "wrong order"),
+            (
+                (
+                    lambda w, x, *a: (
+                        b := translated(w, x, *a)[0],
+                        b * picture(x) / a[0][1],
+                    ),
+                ),
+                "upside down",
+            ),
+            (
+                (lambda w, x, *a: (translated(w, x, *a)[0], w * a[0][1] / picture(x)),),
+                "computed from the weight",
+            ),
+            ((with_(translated, lambda r: (r[0], r[0])),), "same number again"),
+            (
+                (lambda w, x, *a: tuple(v / x[0] for v in translated(w, x, *a)),),
+                "divided by the batch size",
+            ),
             ((lambda w, *a: translated(w or 1, *a),), "weight 0"),
             ((lambda w, *a: translated(1, *a),), "itself is missing"),
-            ((lambda w, d, z, dm, zm: (dm * d + zm / z) * w,), "none of the usual"),
-            ((lambda *a: translated(*a) // 1,), "whole number"),
+            ((with_(translated, lambda r: (r[0] ** 2, r[1])),), "none of the usual"),
+            ((with_(translated, lambda r: tuple(v // 1 for v in r)),), "whole numbers"),
+            ((with_(translated, lambda r: {"beta": r[0]}),), "a dictionary"),
         ],
     },
 }

@@ -82,7 +82,7 @@ def _move_everything(page, box, name):
         actions = _ways_to_move(page, control)
         for word, act in zip(("keyboard", "mouse"), actions, strict=True):
             _changes(page, box, act, f"{name}, {label!r} by {word}")
-    sentence = box.locator(":scope > .widget-label").inner_text()
+    sentence = box.locator('[role="status"]').inner_text()
     assert sentence and "Error" not in sentence, sentence
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import tomllib
 from pathlib import Path
 
@@ -10,7 +9,14 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from builder.reading import BEGIN, END, count, is_folded
+from builder.reading import (
+    BEGIN,
+    END,
+    count,
+    exercise_minutes,
+    is_folded,
+    sittings,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS, NOTEBOOKS = ROOT / "lessons", ROOT / "notebooks"
@@ -25,6 +31,9 @@ KERNEL = {
 def course() -> dict:
     """lessons/course.toml, with the repository's address and the minutes of everything.
 
+    "helpers" is git's name of the tree vae_helpers that published notebooks fetch, and
+    empty until the course has an address of its own (`make fork`).
+
     Run times are measured (timings.json); minutes of reading are counted (builder.reading);
     minutes of exercises are the sum of what the labels of the core exercises say.
     """
@@ -33,12 +42,12 @@ def course() -> dict:
     table["timings"] = json.loads(timings)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     table["repository"] = project["project"]["urls"]["Repository"]
-    table["branch"] = project["tool"]["vae-course"]["branch"]
+    table.update(project["tool"]["vae-course"])
     for lesson in table["lesson"]:
         text = (LESSONS / f"{lesson['stem']}.py").read_text(encoding="utf-8")
-        minutes = re.findall(r"^# \*core, \w+, (\d+) minutes\*$", text, re.MULTILINE)
-        lesson["exercise_minutes"] = sum(map(int, minutes))
+        lesson["exercise_minutes"] = exercise_minutes(text)
         lesson["read"] = count(text).minutes
+        lesson["sittings"] = sittings(text)
     return table
 
 
@@ -75,7 +84,8 @@ def setup_cell(table: dict) -> str:
     """The first code cell of every notebook: lessons/setup_cell.py, with the address."""
     text = (LESSONS / "setup_cell.py").read_text(encoding="utf-8").strip()
     text = text.replace("@REPOSITORY@", table["repository"])
-    return text.replace("@BRANCH@", table["branch"])
+    text = text.replace("@BRANCH@", table["branch"])
+    return text.replace("@HELPERS@", table["helpers"])
 
 
 def _header(lesson: dict, table: dict, solved: bool) -> str:
@@ -98,6 +108,18 @@ def _header(lesson: dict, table: dict, solved: bool) -> str:
         f"[symbols and words]({words})\n\n"
         f"**You need:** {needs}. **Reading:** about {lesson['read']} minutes. "
         f"**Exercises:** about {lesson['exercise_minutes']} minutes."
+        f"{_sittings(lesson)}"
+    )
+
+
+def _sittings(lesson: dict) -> str:
+    """The minutes of each of two sittings, in a sentence; empty for a lesson of one."""
+    if len(lesson["sittings"]) == 1:
+        return ""
+    (read, solve), (read_on, solve_on) = lesson["sittings"]
+    return (
+        f" **Two sittings:** up to *Half-way* about {read} minutes of reading and {solve} of "
+        f"exercises, after it about {read_on} and {solve_on}."
     )
 
 

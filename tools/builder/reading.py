@@ -16,6 +16,11 @@ FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
 ADDRESSES = re.compile(r"<[^>]+>|\]\([^)]*\)")
 LATER = "Second reading"  # begins the heading of what a first reading leaves out
 DRAWS = re.compile(r"plots\.show|plt\.show|widgets\.explore")
+CORE = re.compile(r"^# \*core, \w+, (\d+) minutes\*$", re.MULTILINE)
+# The section after which one stops, and the cell that begins the next section.
+HALF_WAY = re.compile(
+    r"^# ## Half-way.*?(?=^# %% \[markdown\]\n# ## )", re.MULTILINE | re.DOTALL
+)
 # Cells that draw, and whose code teaches nothing of the lesson: shown on a click.
 SHOWN_ONLY = re.compile(
     r"^(widgets\.explore|drawings\.show|films?\.show)\(", re.MULTILINE
@@ -91,3 +96,23 @@ def count(source: str) -> Count:
             tags = cell.metadata.get("tags", [])
             total += _code(cell.source, is_folded(cell.source, tags))
     return total
+
+
+def exercise_minutes(source: str) -> int:
+    """The sum of what the labels of the core exercises say."""
+    return sum(map(int, CORE.findall(source)))
+
+
+def sittings(source: str) -> list[tuple[int, int]]:
+    """Minutes of reading and of exercises for each sitting of a lesson.
+
+    A lesson with a section whose heading begins with "Half-way" has two sittings, and the
+    first ends with that section. The minutes add up to those of the whole lesson.
+    """
+    whole = count(source).minutes, exercise_minutes(source)
+    stop = HALF_WAY.search(source)
+    if not stop:
+        return [whole]
+    first = source[: stop.end()]
+    before = count(first).minutes, exercise_minutes(first)
+    return [before, (whole[0] - before[0], whole[1] - before[1])]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from vae_helpers.checks.capacity import where_to_arrive
 from vae_helpers.checks.core import (
     Part,
     Symptom,
@@ -16,6 +17,16 @@ from vae_helpers.checks.core import (
     parts,
 )
 from vae_helpers.checks.usual import kl_each, then
+
+__all__ = [
+    "active",
+    "beta_between",
+    "diagnose",
+    "information_gap",
+    "kl_weight",
+    "translate_beta",
+    "where_to_arrive",
+]
 
 # 05.1
 
@@ -472,36 +483,130 @@ def _other_state(patient: str, state: str) -> Symptom:
     )
 
 
+STEPS = ("go on", "KL off", "KL on", "schedule", "warm-up", "free bits")
+NEXT = {"1": "schedule", "2": "go on", "3": "kl off", "4": "kl on"}
+NOT_NEXT = {  # patient -> a step that does not follow -> why not
+    "1": {
+        "go on": "the decoder hardly listens, so nothing that is built on this code is worth "
+        "much",
+        "KL off": "it would show that the KL is involved, which you know: the latents take "
+        "just the nats for which it asks nothing",
+        "KL on": "its weight is 1 already. What is missing is the price of the first nats of "
+        "each latent",
+        "warm-up": "it changes the weight of the KL and leaves the free nats free. In the "
+        "ward its success differed from seed to seed",
+        "free bits": "they are in use, and they are what holds the count of paying latents "
+        "up",
+    },
+    "2": {
+        "KL off": "an examination is for the ill. This code is used and paid for",
+        "KL on": "it is on: 16 nats are few for a code without a price",
+        "schedule": "nothing here is to be cured, so there is nothing to change",
+        "warm-up": "nothing here is to be cured, so there is nothing to change",
+        "free bits": "20 of 20 latents pay without them. They would only make the count "
+        "worthless",
+    },
+    "3": {
+        "go on": "a decoder that draws the same image for every code is no result",
+        "KL on": "the KL is on, and nothing is left of the code. Is it too strong, or is the "
+        "network broken? That is to be found out",
+        "schedule": "it may be the cure, but you do not know yet whether the KL or the "
+        "network is at fault. An examination that takes a moment comes first",
+        "warm-up": "it may be the cure, but you do not know yet whether the KL or the "
+        "network is at fault. An examination that takes a moment comes first",
+        "free bits": "all latents would pay at once, and you would still not know why they "
+        "were empty",
+    },
+    "4": {
+        "go on": "nobody can draw from such a model: its codes lie anywhere, and distortion "
+        "plus rate is far too high",
+        "KL off": "it is off already: that is what the rate of 160 nats says",
+        "schedule": "no rate of the optimiser brings a price that the loss does not have",
+        "warm-up": "a weight that rises to 0 stays 0. First it needs a value to rise to",
+        "free bits": "where nothing has a price all nats are free already",
+    },
+}
+KEYS = (
+    "The dictionary needs the four keys 1, 2, 3 and 4, one for each patient.",
+    lambda found: set(found) != set(PATIENTS),
+)
+
+
+def _names(what: str, allowed: tuple[str, ...]) -> tuple:
+    small = {name.lower() for name in allowed}
+    return (
+        f"The names are those of the table of {what}: {', '.join(allowed)}.",
+        lambda found: not set(found.values()) <= small,
+    )
+
+
+def _turned(right: dict) -> Callable:
+    return lambda: {value: patient for patient, value in right.items()}
+
+
+def _other_step(patient: str, step: str) -> Symptom:
+    return Symptom(
+        f"Patient {patient} is rightly `{PATIENTS[patient]}`, but `{step}` is not the next "
+        f"step: {NOT_NEXT[patient][step]}.",
+        lambda steps: steps[patient] == step.lower(),
+        lambda: NEXT | {patient: step},
+    )
+
+
 diagnose = declare(
-    "05.4 diagnose",
-    "all four patients. Distortion and rate tell what the counts cannot.",
+    "05.4 diagnose and next_step",
+    "all four patients, what they have and what comes next. Distortion and rate tell what "
+    "the counts cannot.",
     Symptoms(
         right=lambda: dict(PATIENTS),
         measure=_states,
         fine=lambda states: states == PATIENTS,
+        name="diagnose",
         table=[
             Symptom(
                 "The keys are the numbers of the patients, the values the names of their "
                 'states: {1: "...", ...}. You have it the other way round.',
                 lambda states: set(states.values()) == set(PATIENTS),
-                lambda: {state: patient for patient, state in PATIENTS.items()},
+                _turned(PATIENTS),
             ),
+            Symptom(*KEYS, lambda: {1: "free bits"}),
             Symptom(
-                "The dictionary needs the four keys 1, 2, 3 and 4, one for each patient.",
-                lambda states: set(states) != set(PATIENTS),
-                lambda: {1: "free bits"},
+                "These are steps. `diagnose` returns states, `next_step` returns steps.",
+                lambda states: states == NEXT,
+                lambda: dict(NEXT),
             ),
-            Symptom(
-                "The names are those of the table of states: "
-                + ", ".join(STATES)
-                + ".",
-                lambda states: not set(states.values()) <= set(STATES),
-                _but({"1": "ill"}),
-            ),
+            Symptom(*_names("states", STATES), _but({"1": "ill"})),
             *[
                 _other_state(patient, state)
                 for patient, others in AGAINST.items()
                 for state in others
+            ],
+        ],
+    ),
+    Symptoms(
+        right=lambda: dict(NEXT),
+        measure=_states,
+        fine=lambda steps: steps == NEXT,
+        name="next_step",
+        answer=1,
+        table=[
+            Symptom(
+                "The keys are the numbers of the patients, the values the names of the next "
+                'steps: {1: "...", ...}. You have it the other way round.',
+                lambda steps: set(steps.values()) == set(PATIENTS),
+                _turned(NEXT),
+            ),
+            Symptom(*KEYS, lambda: {1: "schedule"}),
+            Symptom(
+                "These are the states again. `next_step` returns steps.",
+                lambda steps: steps == PATIENTS,
+                lambda: dict(PATIENTS),
+            ),
+            Symptom(*_names("steps", STEPS), lambda: NEXT | {"1": "pray"}),
+            *[
+                _other_step(patient, step)
+                for patient, others in NOT_NEXT.items()
+                for step in others
             ],
         ],
     ),
@@ -671,94 +776,230 @@ information_gap = declare(
 # 05.6
 
 
-def _beta_with_sums(weight, pixels, latents, pixel_mean, latent_mean):
-    return weight * (pixels if pixel_mean else 1) / (latents if latent_mean else 1)
+def _sizes(x_shape, mu_shape):
+    """D and Z of a batch: numbers in one picture, latents."""
+    return math.prod(x_shape[1:]), mu_shape[1]
 
 
-MEANS = [(True, True), (True, False), (False, True), (False, False)]
+def _weight(w, d, z, pixels, latents):
+    return w * (d if pixels == "mean" else 1) / (z if latents == "mean" else 1)
 
-beta_with_sums = declare(
-    "05.6 beta_with_sums",
-    "all four pairs of sum and mean, small and large pictures, weights from 0 to 250.",
+
+def _translated(weight, x_shape, mu_shape, pixels, latents):
+    d, z = _sizes(x_shape, mu_shape)
+    beta = _weight(weight, d, z, pixels, latents)
+    return beta, beta * z / d
+
+
+def _wrong_beta(rule):
+    """A mistake in beta, rule(w, d, z, pixels, latents); beta_norm follows from it."""
+
+    def mistake(weight, x_shape, mu_shape, pixels, latents):
+        d, z = _sizes(x_shape, mu_shape)
+        beta = rule(weight, d, z, pixels == "mean", latents == "mean")
+        return beta, beta * z / d
+
+    return mistake
+
+
+def _wrong_sizes(sizes):
+    """A mistake in D or Z, sizes(x_shape, mu_shape) -> D, Z; the rest is right."""
+
+    def mistake(weight, x_shape, mu_shape, pixels, latents):
+        d, z = sizes(x_shape, mu_shape)
+        beta = _weight(weight, d, z, pixels, latents)
+        return beta, beta * z / d
+
+    return mistake
+
+
+def _wrong_norm(rule):
+    """A mistake in beta_norm, rule(beta, d, z, weight), or in the pair; beta is right."""
+
+    def mistake(weight, x_shape, mu_shape, pixels, latents):
+        d, z = _sizes(x_shape, mu_shape)
+        beta = _weight(weight, d, z, pixels, latents)
+        return beta, rule(beta, d, z, weight)
+
+    return mistake
+
+
+def _both(change):
+    """A mistake made with the right pair."""
+    return lambda *case: change(*_translated(*case))
+
+
+REDUCED = [(p, q) for p in ("mean", "sum") for q in ("mean", "sum")]
+
+
+def _need_two_numbers(answer) -> None:
+    result = call(answer, (0.5, (2, 1, 2, 3), (2, 2), "mean", "sum"))
+    if isinstance(result, dict):
+        raise Wrong(
+            "Your function returned a dictionary. Return two numbers: beta, beta_norm."
+        )
+    single = isinstance(result, int | float | torch.Tensor) and (
+        not isinstance(result, torch.Tensor) or result.numel() == 1
+    )
+    if single and not isinstance(result, bool):
+        raise Wrong(
+            "One number came back. Two are needed: beta with sums, and beta_norm = "
+            "beta Z / D."
+        )
+
+
+translate_beta = declare(
+    "05.6 translate_beta",
+    "all four pairs of sum and mean, pictures in grey and in colour, batches of several "
+    "sizes, weights from 0 to 250.",
     Part(
-        right=_beta_with_sums,
+        right=_translated,
         cases=lambda: [
-            *[(0.5, 12, 3, *means) for means in MEANS],
-            *[(3, 50, 4, *means) for means in MEANS],
-            *[(0.02, 784, 20, *means) for means in MEANS],
-            (0.001, 64 * 64 * 3, 32, True, False),
-            (0.001, 64 * 64 * 3, 32, True, True),
-            (250.0, 1024, 6, False, True),
+            *[(0.5, (2, 1, 2, 3), (2, 2), *how) for how in reversed(REDUCED)],
+            *[(3, (5, 1, 7, 7), (5, 4), *how) for how in REDUCED],
+            *[(0.02, (128, 1, 28, 28), (128, 20), *how) for how in REDUCED],
+            *[(0.1, (4, 3, 2, 5), (4, 7), *how) for how in REDUCED],
+            (0.001, (16, 3, 64, 64), (16, 32), "mean", "sum"),
+            (250.0, (64, 1, 32, 32), (64, 6), "sum", "mean"),
         ],
         edges=lambda: {
-            "weight 0": (0.0, 784, 10, True, False),
-            "a single latent": (2.0, 784, 1, True, True),
-            "a picture of one pixel": (2.0, 1, 5, True, True),
-            "a weight of a millionth": (1e-6, 784, 10, False, True),
-            "more latents than pixels": (1.0, 4, 16, True, True),
+            "weight 0": (0.0, (8, 1, 28, 28), (8, 10), "mean", "sum"),
+            "a single latent": (2.0, (8, 1, 28, 28), (8, 1), "mean", "mean"),
+            "a picture of one pixel": (2.0, (3, 1, 1, 1), (3, 5), "mean", "mean"),
+            "a batch of one picture": (1.0, (1, 3, 8, 8), (1, 4), "mean", "sum"),
+            "a weight of a millionth": (1e-6, (8, 1, 28, 28), (8, 10), "sum", "mean"),
+            "more latents than pixels": (1.0, (9, 1, 2, 2), (9, 16), "mean", "mean"),
         },
+        results=("beta", "beta_norm"),
         strides=False,
+        before=[_need_two_numbers],
         # fmt: off
         wrong={
-            "This is the weight as it stands in the program, whatever the means. Each mean "
-            "is a factor on it.": lambda w, d, z, dm, zm: w,
+            "The two results are in the wrong order: beta first, then beta_norm.": _both(
+                lambda beta, norm: (norm, beta)
+            ),
+            "The first result is the weight as it stands in the program, whatever the means. "
+            "Each mean is a factor on it.": _wrong_beta(lambda w, d, z, dm, zm: w),
             "The mean over pixels is the wrong way round: it makes the reconstruction small, so "
-            "the KL weighs more. Multiply by pixels.": lambda w, d, z, dm, zm: (
-                w / (d if dm else 1) / (z if zm else 1)
+            "the KL weighs more. Multiply by D.": _wrong_beta(
+                lambda w, d, z, dm, zm: w / (d if dm else 1) / (z if zm else 1)
             ),
             "The mean over latents is the wrong way round: it makes the KL small. Divide by "
-            "latents.": lambda w, d, z, dm, zm: w * (d if dm else 1) * (z if zm else 1),
+            "Z.": _wrong_beta(
+                lambda w, d, z, dm, zm: w * (d if dm else 1) * (z if zm else 1)
+            ),
             "Both means are the wrong way round: that over pixels multiplies, that over latents "
-            "divides.": lambda w, d, z, dm, zm: w / (d if dm else 1) * (z if zm else 1),
-            "True and False are swapped: a factor enters where there is a mean, none where "
-            "there is a sum.": lambda w, d, z, dm, zm: (
-                w * (1 if dm else d) / (1 if zm else z)
+            "divides.": _wrong_beta(
+                lambda w, d, z, dm, zm: w / (d if dm else 1) * (z if zm else 1)
             ),
-            "`pixel_mean` is not used: a mean over pixels multiplies the weight by pixels.": lambda w, d, z, dm, zm: (
-                w / (z if zm else 1)
+            '"mean" and "sum" are swapped: a factor enters where there is a mean, none where '
+            "there is a sum.": _wrong_beta(
+                lambda w, d, z, dm, zm: w * (1 if dm else d) / (1 if zm else z)
             ),
-            "`latent_mean` is not used: a mean over latents divides the weight by latents.": lambda w, d, z, dm, zm: (
-                w * (d if dm else 1)
+            "`pixels` is not used: a mean over pixels multiplies the weight by D.": _wrong_beta(
+                lambda w, d, z, dm, zm: w / (z if zm else 1)
             ),
-            "You treat every program as one with two means. Look at `pixel_mean` and "
-            "`latent_mean`.": lambda w, d, z, dm, zm: w * d / z,
-            "You multiply by pixels in every case. With a sum over pixels there is no factor.": lambda w, d, z, dm, zm: (
-                w * d / (z if zm else 1)
+            "`latents` is not used: a mean over latents divides the weight by Z.": _wrong_beta(
+                lambda w, d, z, dm, zm: w * (d if dm else 1)
             ),
-            "You divide by latents in every case. With a sum over latents there is no "
-            "factor.": lambda w, d, z, dm, zm: w * (d if dm else 1) / z,
+            "You treat every program as one with two means. Look at `pixels` and "
+            "`latents`.": _wrong_beta(lambda w, d, z, dm, zm: w * d / z),
+            "You multiply by D in every case. With a sum over pixels there is no factor.": _wrong_beta(
+                lambda w, d, z, dm, zm: w * d / (z if zm else 1)
+            ),
+            "You divide by Z in every case. With a sum over latents there is no factor.": _wrong_beta(
+                lambda w, d, z, dm, zm: w * (d if dm else 1) / z
+            ),
             "With two means only that over pixels counts (`if ... elif`, or a `return` too "
-            "early). Both factors apply.": lambda w, d, z, dm, zm: (
-                w * d if dm else w / z if zm else w
+            "early). Both factors apply.": _wrong_beta(
+                lambda w, d, z, dm, zm: w * d if dm else w / z if zm else w
             ),
             "With two means only that over latents counts (`if ... elif`, or a `return` too "
-            "early). Both factors apply.": lambda w, d, z, dm, zm: (
-                w / z if zm else w * d if dm else w
+            "early). Both factors apply.": _wrong_beta(
+                lambda w, d, z, dm, zm: w / z if zm else w * d if dm else w
             ),
-            "A factor enters only where both are means. Each mean counts by itself.": lambda w, d, z, dm, zm: (
-                w * d / z if dm and zm else w
+            "A factor enters only where both are means. Each mean counts by itself.": _wrong_beta(
+                lambda w, d, z, dm, zm: w * d / z if dm and zm else w
             ),
-            "The two means are mixed up: `pixel_mean` belongs to pixels, `latent_mean` to "
-            "latents.": lambda w, d, z, dm, zm: w * (d if zm else 1) / (z if dm else 1),
-            "Pixels and latents are mixed up: a mean over pixels is a sum divided by pixels.": lambda w, d, z, dm, zm: (
-                w * (z if dm else 1) / (d if zm else 1)
+            "The two means are mixed up: `pixels` says what was done over the D pixels, "
+            "`latents` over the Z latents.": _wrong_beta(
+                lambda w, d, z, dm, zm: w * (d if zm else 1) / (z if dm else 1)
             ),
-            "This is beta Z / D, the weight between two means. Asked is the one between two "
-            "sums.": lambda w, d, z, dm, zm: _beta_with_sums(w, d, z, dm, zm) * z / d,
-            "The factor is divided by the weight. Multiply the weight by it.": lambda w, d, z, dm, zm: (
-                _beta_with_sums(1 / w if w else 0, d, z, dm, zm)
+            "D and Z are swapped: D is the size of a picture, Z the length of a code.": _wrong_sizes(
+                lambda x, m: _sizes(x, m)[::-1]
             ),
-            "The weight itself is missing: multiply the factor by it.": lambda w, d, z, dm, zm: (
-                _beta_with_sums(1, d, z, dm, zm)
+            "D and Z are swapped in beta: a mean over pixels is a sum divided by D, the size "
+            "of a picture.": _wrong_beta(
+                lambda w, d, z, dm, zm: w * (z if dm else 1) / (d if zm else 1)
             ),
-            "This is 1 / beta: what stands before the reconstruction once the KL stands alone.": lambda w, d, z, dm, zm: (
-                1 / _beta_with_sums(w, d, z, dm, zm)
+            "The batch size is in D. It is the first axis of x: D counts the numbers of one "
+            "picture.": _wrong_sizes(lambda x, m: (math.prod(x), m[1])),
+            "The batch size is in D and in Z. It is the first axis of both: D and Z belong to "
+            "one picture.": _wrong_sizes(lambda x, m: (math.prod(x), math.prod(m))),
+            "The batch size is in Z. It is the first axis of mu: Z is the second.": _wrong_sizes(
+                lambda x, m: (_sizes(x, m)[0], math.prod(m))
             ),
-            "The result is a whole number: `//` or a rounding throws the rest away.": lambda w, d, z, dm, zm: (
-                _beta_with_sums(w, d, z, dm, zm) // 1
+            "You took the batch size for Z: the shape of mu is (B, Z).": _wrong_sizes(
+                lambda x, m: (_sizes(x, m)[0], m[0])
+            ),
+            "beta is multiplied by the batch size. Both terms have the same mean over the "
+            "batch, and a common factor does not count.": lambda w, x, m, p, q: tuple(
+                x[0] * value for value in _translated(w, x, m, p, q)
+            ),
+            "beta is divided by the batch size. Both terms have the same mean over the "
+            "batch, and a common factor does not count.": lambda w, x, m, p, q: tuple(
+                value / x[0] for value in _translated(w, x, m, p, q)
+            ),
+            "The colours are forgotten: a mean over pixels runs over all C H W numbers of a "
+            "picture.": _wrong_sizes(lambda x, m: (x[2] * x[3], m[1])),
+            "D is only the width of a picture: it has C H W numbers.": _wrong_sizes(
+                lambda x, m: (x[3], m[1])
+            ),
+            "beta is right, and beta_norm is upside down: it is beta Z / D, not beta D / Z.": _wrong_norm(
+                lambda beta, d, z, w: beta * d / z
+            ),
+            "beta is right, and beta_norm is the weight of the program. That holds only where "
+            "both terms are means.": _wrong_norm(lambda beta, d, z, w: w),
+            "beta is right, and beta_norm is computed from the weight: take the beta that "
+            "you have just found.": _wrong_norm(lambda beta, d, z, w: w * z / d),
+            "beta is right, and beta_norm is the same number again: it is beta Z / D.": _wrong_norm(
+                lambda beta, d, z, w: beta
+            ),
+            "beta is right, and beta_norm lacks the Z: it is beta Z / D.": _wrong_norm(
+                lambda beta, d, z, w: beta / d
+            ),
+            "beta is right, and beta_norm lacks the D: it is beta Z / D.": _wrong_norm(
+                lambda beta, d, z, w: beta * z
+            ),
+            "beta is right, and beta_norm is Z / D without beta.": _wrong_norm(
+                lambda beta, d, z, w: z / d
+            ),
+            "beta is right, and the batch size is in the D of beta_norm.": lambda w, x, m, p, q: (
+                _translated(w, x, m, p, q)[0],
+                _translated(w, x, m, p, q)[1] / x[0],
+            ),
+            "The factor is divided by the weight. Multiply the weight by it.": _wrong_beta(
+                lambda w, d, z, dm, zm: (
+                    (d if dm else 1) / (z if zm else 1) / (w or math.inf)
+                )
+            ),
+            "The weight itself is missing: multiply the factor by it.": _wrong_beta(
+                lambda w, d, z, dm, zm: (d if dm else 1) / (z if zm else 1)
+            ),
+            "The first result is 1 / beta: what stands before the reconstruction once the KL "
+            "stands alone.": _wrong_beta(
+                lambda w, d, z, dm, zm: (
+                    (z if zm else 1) / (w or 1e-300) / (d if dm else 1)
+                )
+            ),
+            "The results are whole numbers: `//` or a rounding throws the rest away.": _both(
+                lambda beta, norm: (beta // 1, norm // 1)
+            ),
+            "beta is a whole number: `//` or a rounding throws the rest away.": _wrong_beta(
+                lambda w, d, z, dm, zm: w * (d if dm else 1) // (z if zm else 1)
             ),
             "weight 0 is taken for no weight: `weight or 1` does that. 0 is a value like any "
-            "other.": lambda w, d, z, dm, zm: _beta_with_sums(w or 1, d, z, dm, zm),
+            "other.": lambda w, *rest: _translated(w or 1, *rest),
         },
         # fmt: on
     ),

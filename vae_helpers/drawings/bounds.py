@@ -57,9 +57,11 @@ def two_kls(sheet: Sheet) -> None:
     sheet.begin(
         420,
         "Two KLs: one is a price, the other is the gap",
-        """The KL from q to the prior is paid, and the KL from q to the true posterior is
-        the gap. Reconstruction minus the first is the ELBO; the ELBO plus the second is log
-        p(x). Three bells stand on one axis, a bar below adds the numbers.""",
+        """The KL to the prior is paid in the loss; the KL to the true posterior is the gap, as
+        intractable as log p(x).""",
+        """Three bells stand on one axis, the prior, q and the true posterior, and a bar below adds
+        the numbers. Reconstruction minus the first KL is the ELBO; the ELBO plus the second is
+        log p(x).""",
     )
     across, base = (30, 610), 208
     q = [gaussian(z, mu, sigma) for z in GRID]
@@ -121,9 +123,10 @@ def staircase(sheet: Sheet) -> None:
     sheet.begin(
         400,
         "Better guesses climb to the same ceiling",
-        """However good the guess q, ELBO plus KL to the posterior is log p(x). Five
-        guesses from bad to good stand as columns; the solid ELBO grows, and the hatched KL up to
-        the ceiling shrinks by as much.""",
+        """ELBO and KL to the true posterior always add up to log p(x): a better guess moves the
+        border, not the ceiling.""",
+        """Five guesses from bad to good stand as columns under one line. The solid ELBO grows, and
+        the hatched KL up to the ceiling shrinks by as much.""",
     )
     floor = math.floor(min(a - b for a, b, _ in values)) - 1
     at = scale(floor, evidence, 330, 96)
@@ -158,9 +161,10 @@ def bayes(sheet: Sheet) -> None:
     sheet.begin(
         300,
         "Bayes' rule in four curves",
-        """The posterior is prior times likelihood, divided by the area of the product.
-        Prior and likelihood are multiplied at each z; the area below the product is p(x),
-        and dividing by it gives a curve of area 1.""",
+        """The posterior is prior times likelihood, divided by the area of the product. That area
+        is p(x), the number that is hard to get.""",
+        """Four curves in a row. Prior and likelihood are multiplied at each z; the area below the
+        product is shaded, and dividing by it gives a curve of area 1.""",
     )
     panels = [
         ("prior", "prior", PRIOR, "$p(z)$", "prior", "dashed"),
@@ -197,49 +201,62 @@ def bayes(sheet: Sheet) -> None:
     )
 
 
-def hole(sheet: Sheet) -> None:
-    """The codes of all images together, against the prior."""
+def jensen(sheet: Sheet) -> None:
+    """Two numbers, their mean, and what the logarithm takes from it."""
+    low, high = 0.25, 4.15
+    middle = (low + high) / 2
+    top, chord = math.log(middle), (math.log(low) + math.log(high)) / 2
     sheet.begin(
-        330,
-        "A hole: the prior draws where no code lies",
-        """Draws of the prior can fall where no image has its code. The aggregate posterior,
-        the mean of all q, has two hills and a valley at 0; the dashed prior is highest
-        there. What the decoder makes of the valley was never trained.""",
+        370,
+        "Jensen: the log of a mean lies above the mean of the logs",
+        """The log of a mean is at least the mean of the logs, because the curve bends down. The
+        gap is what the ELBO loses.""",
+        """On the curve of the logarithm stand two points, equally likely ratios w of p(x, z) to
+        q(z | x). Their chord lies below the curve. Over their mean, the curve is at log p(x), the
+        chord at the ELBO, and the piece between is the gap.""",
     )
-    means, sigma = (-1.7, -1.2, -0.95, 0.8, 1.15, 1.6), 0.24
-    place, base, unit = scale(-3.2, 3.2, 30, 610), 262, 310
-    grid = between(-3.2, 3.2, 160)
-    share = 1 / len(means)
-    with sheet.part("q"):
-        for mean in means:
-            points = [
-                (place(z), base - unit * share * gaussian(z, mean, sigma)) for z in grid
-            ]
-            sheet.curve(points, "encoder", width=1)
-    with sheet.part("aggregate"):
-        total = [share * sum(gaussian(z, mean, sigma) for mean in means) for z in grid]
-        points = [(place(z), base - unit * v) for z, v in zip(grid, total, strict=True)]
-        sheet.curve(points, "encoder", width=3.5, down_to=base)
-        sheet.lines(120, 88, "aggregate posterior:", "the mean of all $q_{φ}(z | x)$")
-    with sheet.part("prior"):
-        points = [(place(z), base - unit * gaussian(z)) for z in grid]
-        sheet.curve(points, "prior", dash="dashed", width=3)
-        sheet.text(place(0), 124, "prior $p(z)$")
-    with sheet.part("hole"):
-        left, right = place(-0.45), place(0.3)
-        sheet.curve(
-            [
-                (left, base + 8),
-                (left, base + 16),
-                (right, base + 16),
-                (right, base + 8),
-            ],
-            "ink",
-        )
+    place, up = scale(0, 4.9, 56, 470), scale(-1.7, 1.7, 310, 66)
+    with sheet.part("curve"):
+        line = [(place(w), up(math.log(w))) for w in between(0.19, 4.8)]
+        sheet.curve(line, width=3)
         sheet.text(
-            (left + right) / 2,
-            base + 38,
-            "hole: many draws of the prior, no code of an image",
+            place(4.8) + 10, up(math.log(4.8)) + 5, "$log w$", anchor="start", size=15
         )
-    sheet.curve([(20, base), (620, base)], width=1.5)
-    sheet.text(612, base + 20, "$z$", size=15)
+    with sheet.part("draws"):
+        ends = [(place(w), up(math.log(w))) for w in (low, high)]
+        sheet.curve(ends, "encoder", width=2, dash="dashed")
+        for i, (x, y) in enumerate(ends):
+            sheet.curve([(x, y), (x, 310)], width=1, dash="dotted")
+            sheet.circle(x, y, 6, "encoder")
+            sheet.text(x, 332, f"$w_{{{i + 1}}}$", size=15)
+    x = place(middle)
+    with sheet.part("mean"):
+        sheet.curve([(x, up(chord)), (x, 310)], width=1, dash="dotted")
+        sheet.text(x, 332, "mean of $w$")
+        sheet.circle(x, up(top), 6, "ink")
+        sheet.text(
+            x - 12, up(top) - 12, "log of the mean: $log p_{θ}(x)$", anchor="end"
+        )
+    with sheet.part("elbo"):
+        sheet.square(x, up(chord), 6, "decoder")
+        sheet.lines(
+            x + 18, up(chord) + 26, "mean of the logs:", "the ELBO", anchor="start"
+        )
+    with sheet.part("gap"):
+        sheet.arrow(
+            (x, up(chord) - 8), (x, up(top) + 8), role="posterior", width=3, both=True
+        )
+        y = (up(top) + up(chord)) / 2
+        sheet.curve([(x + 10, y), (486, y)], width=1, dash="dotted")
+        sheet.lines(
+            492, y - 4, "the gap:", "KL to the", "true posterior", anchor="start"
+        )
+    sheet.curve([(40, 310), (480, 310)], width=1.5)
+    sheet.lines(
+        492,
+        306,
+        "$w = p_{θ}(x, z) / q(z | x)$,",
+        "$z$ drawn from $q$",
+        anchor="start",
+        size=13,
+    )

@@ -14,16 +14,17 @@ def water(sheet: Sheet) -> None:
     sheet.begin(
         350,
         "Water-filling: what lies below the level is not told",
-        """A larger beta drowns more axes. Six bars, the variances of a linear model on a
-        logarithmic axis, stand in water of height beta times the decoder's variance. Above
-        the water the code tells; below it stays error; bars that are all below are
-        collapsed.""",
+        """The larger beta, the more axes drown. What stands above the water is told by the
+        code, the rest stays as error.""",
+        """Six bars, the variances of a linear model on a logarithmic axis, stand in water of
+        height beta times the decoder's variance, in three panels. Bars that are all below the
+        water are collapsed.""",
     )
     floor = 0.1
     at = scale(math.log(floor), math.log(10), 268, 92)
     for i, beta in enumerate(BETAS):
         level, left = beta * SIGMA2_X, 62 + 196 * i
-        with sheet.part(f"beta {beta}"):
+        with sheet.part(f"beta_{beta}"):
             water_top = at(math.log(level))
             for j, value in enumerate(EIGENVALUES):
                 top, x = at(math.log(value)), left + 8 + 28 * j
@@ -65,9 +66,10 @@ def hidden_beta(sheet: Sheet) -> None:
     sheet.begin(
         350,
         "The hidden beta: a mean is a weight",
-        f"""A mean in the place of a sum is a weight on the KL that nobody wrote down. On a
-        logarithmic axis only sums over pixels and over latents give beta 1; means give
-        between {1 / z:g} and {d}, for D = {d} pixels and Z = {z} latents.""",
+        """A mean in the place of a sum is a weight on the KL that nobody wrote down.""",
+        f"""Five ways to reduce the two terms stand on a logarithmic axis of beta. Only sums over
+        pixels and over latents give beta 1; the others give between {1 / z:g} and {d}, for D = {d}
+        pixels and Z = {z} latents.""",
     )
     at = scale(math.log(0.02), math.log(2000), 268, 600)
     one = at(0.0)

@@ -15,9 +15,11 @@ def roc(sheet: Sheet) -> None:
     sheet.begin(
         360,
         "Five scores, every threshold: the ROC curve",
-        f"""The area below the ROC curve counts pairs in which the strange score is higher:
-        {right:g} of {count}. A threshold falls through five scores; a strange one is a step
-        up, a normal one a step to the right, and a tie is slanted.""",
+        f"""The area below the ROC curve counts the pairs in which the strange score is higher:
+        {right:g} of {count}.""",
+        """Left, five scores on an axis and a threshold. Right, the curve that arises while the
+        threshold falls: a strange score is a step up, a normal one a step to the right, and a
+        tie is slanted.""",
     )
     place = scale(0.5, 4.5, 34, 290)
     with sheet.part("scores"):
@@ -50,13 +52,13 @@ def roc(sheet: Sheet) -> None:
             points.append((across(false), up(found)))
         sheet.curve(points, width=3.5, down_to=up(0), fill=0.1)
         sheet.curve([points[0], points[-1]], width=1.5, dash="dotted")
-        sheet.text(506, 230, "AUROC", halo=True)
-        sheet.text(506, 250, f"{right:g} / {count} = {right / count:g}", halo=True)
+        sheet.text(530, 232, "AUROC")
+        sheet.text(530, 252, f"{right:g} / {count} = {right / count:g}")
     with sheet.part("threshold"):
         false = sum(n > THRESHOLD for n in NORMAL) / len(NORMAL)
         found = sum(s > THRESHOLD for s in STRANGE) / len(STRANGE)
         sheet.circle(across(false), up(found), 7, "ink")
-        sheet.text(across(false) + 12, up(found) + 20, "$τ$", size=16, halo=True)
+        sheet.text(across(false) - 6, up(found) - 14, "$τ$", size=16)
     sheet.curve([(380, 84), (380, 284), (600, 284)], width=1.5)
     for value in (0, 1):
         sheet.text(across(value), 302, str(value), size=13)
@@ -70,9 +72,11 @@ def protocol(sheet: Sheet) -> None:
     sheet.begin(
         320,
         "Three bins of images, each with one job",
-        """The test images are reported on once and choose nothing. Normal images fit the
-        model, other normal images choose the threshold, and images of neither, normal and
-        strange, are scored. The way back from the test to the threshold is forbidden.""",
+        """The test images are reported on once and choose nothing. A threshold that has seen
+        them flatters.""",
+        """Three boxes in a row: normal images fit the model, other normal images choose the
+        threshold, and images of neither, normal and strange, are scored. The way back from the
+        test to the threshold is crossed out.""",
     )
     bins = [
         ("fit", "1. Fit", "training images,", "all normal", "model"),
@@ -114,8 +118,8 @@ def protocol(sheet: Sheet) -> None:
         sheet.lines(
             429,
             270,
-            "forbidden: the threshold would be fitted to",
-            "the test images, and a broken report flatters",
+            "forbidden: the threshold would be",
+            "fitted to the images of the report",
             size=14,
         )
     sheet.circle(30, 264, 6, "data", fill=0.05)
@@ -131,9 +135,10 @@ def threshold(sheet: Sheet) -> None:
     sheet.begin(
         320,
         f"Why {n} normal scores promise one false alarm in {n + 1}",
-        f"""A new normal score lies above all {n} others with probability 1/{n + 1}. The
-        {n} sorted validation scores leave {n + 1} places, all equally likely for the next one;
-        the threshold is the score in place {place}, and one of the places lies above it.""",
+        f"""A new score from the same source is as likely in one place as in another, so it lies
+        above all {n} with probability 1/{n + 1}.""",
+        f"""The {n} sorted validation scores leave {n + 1} places, all equally likely for the next
+        one; the threshold is the score in place {place}, and one of the places lies above it.""",
     )
     left, step = 40, 28
     with sheet.part("scores"):

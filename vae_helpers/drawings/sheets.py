@@ -35,9 +35,11 @@ def push_and_pull(sheet: Sheet) -> None:
     sheet.begin(
         390,
         "Noise pushes off, the denoiser pulls back",
-        """A denoiser returns the mean of all clean candidates. Noise pushes points off a
-        bent curve, and the mean lies near the curve again. A point halfway between two arms
-        has candidates on both; their mean lies between the arms, where no image is.""",
+        """A denoiser returns the mean of all clean candidates. Between two candidates that mean
+        is no image at all.""",
+        """Noise pushes points off a bent curve, and arrows bring them back near to it. A point
+        halfway between two arms of the curve has candidates on both, and its mean stays between
+        the arms.""",
     )
     sigma = 34.0
     with sheet.part("data"):
@@ -113,9 +115,10 @@ def flat_and_bent(sheet: Sheet) -> None:
     sheet.begin(
         350,
         "One number for each point: flat or bent?",
-        """A bent curve leaves smaller residuals than the best line. The same points in the
-        form of an S are restored from one number each: by the first principal axis, with
-        long residuals, and by a curve through them, with short ones.""",
+        """A bent curve leaves smaller residuals than the best line, for the same one number
+        per point.""",
+        """Points in the form of an S are drawn twice: with the first principal axis and long
+        residuals, and with a curve through them and short ones.""",
     )
     panels = [
         ("flat", "flat: principal axis", "dashed", _on_the_line(_POINTS)),

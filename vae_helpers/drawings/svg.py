@@ -6,7 +6,7 @@ is always in ink, so that it can be read on both grounds; colour belongs to shap
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from xml.sax.saxutils import escape
 
@@ -14,7 +14,8 @@ from vae_helpers.plots import CLASS_COLOURS, COLOURS
 
 WIDTH = 640
 SMALLEST = 12  # pixels; nothing is written smaller, indices included
-FONT = "Arial, Helvetica, 'DejaVu Sans', sans-serif"
+FONT = "Arial, Helvetica, 'DejaVu Sans Condensed', sans-serif"
+DIM_SHAPE, DIM_TEXT = 0.22, 0.65  # opacities; dimmed text can still be read
 _BLUE, _ORANGE, _GREEN, _PINK = COLOURS[:4]
 # What a colour means is the same in both themes; blue and grey are lighter on black.
 _BLACK, _RED = COLOURS[6], CLASS_COLOURS[2]
@@ -73,35 +74,48 @@ class Sheet:
 
     Args:
         theme: "light" or "dark".
-        mark: the part that stays bright while the others are dimmed, or None for all.
+        mark: the parts that stay bright while the others are dimmed; empty for all.
 
     Attributes:
-        title: written at the top. words: for those who do not see the drawing.
+        title: written at the top. caption: the conclusion, shown below the drawing.
+        words: the caption and more, for those who do not see the drawing.
         parts: the names that `mark` may take, known once the drawing is made.
     """
 
-    def __init__(self, theme: str = "light", mark: str | None = None):
+    def __init__(self, theme: str = "light", mark: Collection[str] = ()):
         if theme not in THEMES:
             raise ValueError(f"need a theme of {', '.join(THEMES)}, got {theme!r}")
-        self.colours, self.mark = THEMES[theme], mark
+        self.colours, self.mark = THEMES[theme], set(mark)
         self.parts: list[str] = []
         self._shapes: list[str] = []
         self._hatches: set[str] = set()
+        self._dimmed = False
 
-    def begin(self, height: int, title: str, words: str) -> None:
-        """Set the height in pixels, the title, and the alternative text."""
-        self.height, self.title, self.words = height, title, " ".join(words.split())
+    def begin(self, height: int, title: str, caption: str, details: str) -> None:
+        """Set the height in pixels, the title and the words.
+
+        Args:
+            caption: one or two sentences, the conclusion first.
+            details: what is drawn, for those who do not see it; follows the caption.
+        """
+        self.height, self.title = height, title
+        self.caption = " ".join(caption.split())
+        self.words = " ".join(f"{caption} {details}".split())
         self.text(20, 30, title, size=17, anchor="start", bold=True)
 
     @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """What is drawn inside can be marked by this name."""
-        if name not in self.parts:
-            self.parts.append(name)
-        dim = ' opacity="0.22"' if self.mark not in (None, name) else ""
-        self._shapes.append(f'<g data-part="{name}"{dim}>')
+    def part(self, *names: str) -> Iterator[None]:
+        """What is drawn inside can be marked by each of these names, words without spaces."""
+        self.parts += [name for name in names if name not in self.parts]
+        self._dimmed = bool(self.mark) and not self.mark & set(names)
+        dim = ' data-dim="yes"' if self._dimmed else ""
+        self._shapes.append(f'<g data-part="{" ".join(names)}"{dim}>')
         yield
         self._shapes.append("</g>")
+        self._dimmed = False
+
+    def _opacity(self, value: float) -> str:
+        return f' opacity="{value}"' if self._dimmed else ""
 
     # Shapes ----------------------------------------------------------------------
 
@@ -111,6 +125,7 @@ class Sheet:
         """Attributes of a shape: its outline and, between 0 and 1, how full it is."""
         colour = self.colours[role]
         inside = f'fill="{colour}" fill-opacity="{fill:g}"' if fill else 'fill="none"'
+        inside += self._opacity(DIM_SHAPE)
         if not width:
             return inside
         pattern = f' stroke-dasharray="{DASHES[dash]}"' if DASHES[dash] else ""
@@ -137,7 +152,8 @@ class Sheet:
         self._shapes.append(f"<rect {place} {paint}/>")
         if hatch:
             self._hatches.add(role)
-            self._shapes.append(f'<rect {place} fill="url(#hatch-{role})"/>')
+            dim = self._opacity(DIM_SHAPE)
+            self._shapes.append(f'<rect {place} fill="url(#hatch-{role})"{dim}/>')
 
     def polygon(
         self,
@@ -251,7 +267,7 @@ class Sheet:
             anchor: what x is of the text: "start", "middle" or "end".
             halo: ground behind the letters, for text that lies on lines.
         """
-        style = ' font-weight="bold"' if bold else ""
+        style = self._opacity(DIM_TEXT) + (' font-weight="bold"' if bold else "")
         if halo:
             paper = self.colours["paper"]
             style += f' stroke="{paper}" stroke-width="5" stroke-linejoin="round" paint-order="stroke"'
