@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help ready lab site test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims sentences glossary guides drawings slides memory bench links binder-check fork zip assignment grade test-grading lint clean
+.PHONY: help ready lab site test test-all test-fast new-lesson test-browser test-colab test-lowest settings build claims sentences glossary guides drawings slides memory bench links binder-check fork zip assignment grade grade-container lms test-grading lint clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -132,6 +132,14 @@ assignment: $(GRADE)/.grade ## LESSON=03: make an nbgrader assignment (see instr
 grade: $(GRADE)/.grade ## SUBMISSIONS=FOLDER: grade a class
 	@test -n "$(SUBMISSIONS)" || { echo "Say which folder: make grade SUBMISSIONS=../handed_in"; exit 2; }
 	OMP_NUM_THREADS=1 $(GRADE)/bin/python -m grading grade "$(SUBMISSIONS)" $(ARGS)
+
+grade-container: ## SUBMISSIONS=FOLDER: the same in docker or podman, without a network
+	@test -n "$(SUBMISSIONS)" || { echo "Say which folder: make grade-container SUBMISSIONS=../handed_in"; exit 2; }
+	@instructor/container/grade.sh "$(SUBMISSIONS)" $(ARGS)
+
+lms: $(GRADE)/.grade ## TABLE=worksheet.csv: marks and feedback for Moodle or Canvas
+	@test -n "$(TABLE)" || { echo "Say which table Moodle or Canvas gave you: make lms TABLE=../worksheet.csv"; exit 2; }
+	$(GRADE)/bin/python -m grading lms "$(TABLE)" $(ARGS)
 
 test-grading: $(GRADE)/.hub ## grade a simulated class (long; the hub needs configurable-http-proxy)
 	OMP_NUM_THREADS=1 $(GRADE)/bin/python -m pytest -q -p no:nbval tests/grading/with_nbgrader $(ARGS)

@@ -1,4 +1,4 @@
-"""python -m grading assignment LESSON ... | grade SUBMISSIONS ...; --help tells more."""
+"""python -m grading assignment LESSON | grade SUBMISSIONS | lms TABLE; --help tells more."""
 
 import importlib
 import sys
@@ -6,6 +6,7 @@ import sys
 USAGE = """\
 python -m grading assignment LESSON    make an assignment of a lesson
 python -m grading grade SUBMISSIONS    grade a folder of submissions
+python -m grading lms TABLE            marks and feedback for Moodle or Canvas
 
 Each of them explains itself with --help."""
 
@@ -15,7 +16,7 @@ def main(arguments: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     command, *rest = arguments or [""]
-    if command not in ("assignment", "grade"):
+    if command not in ("assignment", "grade", "lms"):
         print(USAGE)
         return 0 if command in ("-h", "--help") else 2
     try:

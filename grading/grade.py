@@ -3,12 +3,13 @@
     python -m grading grade SUBMISSIONS [--assignment NAME] [--course FOLDER]
 
 SUBMISSIONS holds one folder for each student with a notebook somewhere in it, or one
-notebook for each student. It is only read. The course folder is the one that
+notebook for each student; or it is the zip that Moodle or Canvas makes of all submissions.
+It is only read. The course folder is the one that
 `python -m grading assignment` wrote. The command copies each notebook there, puts back
 what was locked, lets nbgrader run it, and writes into its folder marks/:
 
     NAME.csv         points, status and remark of every student and exercise
-    NAME_lms.csv     student, score, maximum, comment; no score where a person must look
+    NAME_lms.csv     student, id, score, maximum, comment; no score where a person must look
     NAME.html        the class: what was right, usual mistakes, who needs a look
     NAME_class.csv   the same as a table
 
@@ -30,7 +31,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from grading import feedback, next_steps, pages, status, tables
+from grading import feedback, lms, next_steps, pages, status, tables
 from grading.lesson import ROOT
 from grading.run import (
     REPAIRED,
@@ -50,6 +51,7 @@ from grading.submissions import (
     read_files,
     read_roster,
     slugs,
+    unpacked,
 )
 
 VERSION = 3  # of the records of runs; older ones are not used
@@ -163,7 +165,7 @@ def grade_student(
         flags.setdefault("", []).append(TOUCHED.format(names=", ".join(changed)))
     done = {
         "digest": mark,
-        "remarks": choice.notes,
+        "remarks": [*handed.notes, *choice.notes],
         "notes": choice.repaired.notes,
         "flags": flags,
         "doubts": choice.repaired.doubts,
@@ -269,7 +271,7 @@ def grade_class(folder: Path, course: Course, options) -> list[dict]:
                 else f"{type(error).__name__}: {text}"
             )
             row = status.no_result(student, status.FAILED, course.facts, why)
-        rows[student] = {**row, "slug": names[student]}
+        rows[student] = row | lms.identity(found[student], names[student])
         seconds = time.monotonic() - start
         print(f"{student}: {tables.summary(row)}, {seconds:.1f} s", flush=True)
 
@@ -298,6 +300,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(  # of older versions; the pages are always written now
         "--feedback", action="store_true", help=argparse.SUPPRESS
     )
+    parser.add_argument(
+        "--out-of",
+        type=lms.positive,
+        help="scale the scores of NAME_lms.csv, to 20 say",
+    )
     parser.add_argument("--jobs", type=int, default=1, help="submissions at a time")
     parser.add_argument(
         "--seconds", type=int, default=900, help="limit of one submission; default 900"
@@ -313,10 +320,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         course = open_course(options.course, options.assignment)
         start = time.monotonic()
-        rows = grade_class(options.submissions, course, options)
+        folder = unpacked(options.submissions, course.folder)
+        rows = grade_class(folder, course, options)
         seconds = time.monotonic() - start
-        paths = tables.write_tables(course.folder, course.name, rows, course.facts)
+        paths = tables.write_tables(
+            course.folder, course.name, rows, course.facts, options.out_of
+        )
         report = pages.write_pages(course.folder, course.name, rows, course.facts)
+        lms.keep_class(course.folder, course.name, rows)
     except ValueError as error:
         print(f"grade: {error}", file=sys.stderr)
         return 2
@@ -324,4 +335,5 @@ def main(arguments: list[str] | None = None) -> int:
     each = seconds / max(1, len(rows))
     print(f"{len(rows)} students in {seconds:.0f} s, {each:.1f} s each.")
     print(next_steps.after_grading(course.folder, course.name, report, paths))
+    print(lms.after_grading(rows))
     return 130 if course.stop.is_set() else 0

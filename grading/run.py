@@ -11,17 +11,20 @@ import os
 import sys
 import threading
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import nbformat
 import psutil
 
+from grading import warm
 from grading.code import bound, functions
 from grading.names import name_of, number_key, number_of
 from grading.status import DIED, TOO_LARGE, TOO_LONG
 
 ROOT = Path(__file__).resolve().parents[1]
 LEFT_OUT = 'raise RuntimeError("left out when grading: this cell {why}")'
+STARTING = threading.Lock()  # of the warm process
 REPAIRED = "repaired"  # what is run; submitted/ belongs to nbgrader collect
 
 
@@ -74,6 +77,13 @@ def _child(folder: Path, name: str, student: str, state: Path) -> None:
     )
     os.dup2(log, 1)
     os.dup2(log, 2)
+    if (
+        sys.platform == "linux"
+    ):  # before anything else: the fork shall have nothing of ours
+        from jupyter_client.provisioning import local_provisioner
+
+        launch = local_provisioner.launch_kernel
+        local_provisioner.launch_kernel = warm.use(warm.Forked(), launch)
     # Kernels import the course's code of this folder, wherever it is installed from.
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
@@ -91,12 +101,16 @@ def _child(folder: Path, name: str, student: str, state: Path) -> None:
         write_json(state, {"success": True})
 
 
-def _context():
-    """How processes start: from one that has nbgrader loaded, where that works."""
+def _context(book: nbformat.NotebookNode):
+    """How processes start: from one that has everything loaded, where that works."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["nbgrader.apps"])
+    with STARTING:
+        os.environ[warm.MODULES] = json.dumps(warm.imported(book))
+        context.set_forkserver_preload(["nbgrader.apps", "grading.warm"])
+        forkserver.ensure_running()  # once for all; it takes what it needs from us now
+        del os.environ[warm.MODULES]
     return context
 
 
@@ -160,7 +174,7 @@ def autograde(
     path = folder / REPAIRED / student / name / f"{name}.ipynb"
     book = nbformat.read(path, as_version=4)
     left_out: dict[str, str] = {}  # name of a cell -> why
-    context = _context()
+    context = _context(book)
     for _ in range(len(book.cells) + 1):
         write_json(state, {})
         arguments = (folder, name, student, state)

@@ -10,8 +10,10 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import unicodedata
 import zipfile
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +25,7 @@ from nbformat import NotebookNode
 from grading.code import functions
 from grading.names import number_of
 from grading.repair import Repaired, by_name, recognise, repair
+from grading.senders import Sender, latest, letters, spellings, split
 
 LARGEST = 100 * 2**20  # bytes of a notebook
 SMALL = 2 * 2**20  # of a script that may hold an answer
@@ -38,6 +41,7 @@ WORK = re.compile(r"\.(pdf|html?|docx?|odt|pages|rar|7z|tar|tgz|tar\.\w+)$", re.
 ENDING = re.compile(r"(\.ipynb(\.\w+)?|\.zip)$", re.IGNORECASE)
 HEADS = {"student", "students", "name", "names", "id", "user", "username", "login"}
 HEADS |= {"email", "e-mail", "mail", "matriculation", "matrikel", "matrikelnummer"}
+HEADS |= {"full name", "fullname", "vollständiger name", "nom complet", "sis login id"}
 
 
 # Names of people ----------------------------------------------------------------------
@@ -82,30 +86,35 @@ def read_text(path: Path) -> str:
 def read_roster(path: Path, known: Iterable[str]) -> list[str]:
     """The students of a class list: one a line, or a column of a table.
 
-    Of a table it is the column with the most names that handed something in.
+    Of a table it is the column with the most names that handed something in. Who handed in
+    comes back under the name of `known`, also where the list has "Last, First".
     """
     if not path.is_file():
         raise ValueError(f"There is no list of students {path}.")
     lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
-    handed_in = set(known)
+    handed_in = {letters(name): name for name in known}
+
+    def same(cell: str) -> str:
+        """The known student of a cell, or ""."""
+        return next((handed_in[s] for s in spellings(cell) if s in handed_in), "")
+
     if not lines:
         raise ValueError(f"The list of students {path} is empty.")
     mark = max(";\t,", key=lambda m: sum(m in line for line in lines))
     rows = [
-        [line]
-        if readable(line) in handed_in
-        else next(csv.reader([line], delimiter=mark))
+        [line] if same(line) else next(csv.reader([line], delimiter=mark))
         for line in lines
     ]
     rows = [[readable(cell.strip()) for cell in row] for row in rows]
     width = max(map(len, rows))
     columns = [[row[i] if i < len(row) else "" for row in rows] for i in range(width)]
-    best = max(columns, key=lambda column: len(handed_in.intersection(column)))
+    best = max(columns, key=lambda column: len(set(filter(None, map(same, column)))))
     first = best[0].casefold()
-    if first in HEADS and best[0] not in handed_in:
+    if first in HEADS and not same(best[0]):
         best = best[1:]
-    single = [row[0] for row in rows if len(row) == 1 and row[0] in handed_in]
-    return list(dict.fromkeys(filter(None, [*best, *single])))
+    single = [row[0] for row in rows if len(row) == 1 and same(row[0])]
+    names = [same(cell) or cell for cell in [*best, *single]]
+    return list(dict.fromkeys(n for n in names if n and n != "Points Possible"))
 
 
 # Files --------------------------------------------------------------------------------
@@ -118,10 +127,31 @@ class Handed:
     Attributes:
         paths: all files that may matter.
         problems: places that could not be looked into.
+        sender: who it is for Moodle or Canvas, if one of them made the names.
+        notes: remarks about what was handed in.
     """
 
     paths: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    sender: Sender | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def unpacked(path: Path, course: Path) -> Path:
+    """The folder of submissions; a zip, as an LMS packs it, is unpacked into the course."""
+    if path.suffix.lower() != ".zip" or not path.is_file():
+        return path
+    target = course / "unpacked" / path.stem
+    shutil.rmtree(target, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(target)
+    except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} cannot be unpacked ({type(error).__name__}: {error}). Download it "
+            "again, or unpack it yourself and name the folder."
+        ) from error
+    return target
 
 
 def find_submissions(folder: Path) -> tuple[dict[str, Handed], list[str]]:
@@ -129,21 +159,47 @@ def find_submissions(folder: Path) -> tuple[dict[str, Handed], list[str]]:
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder. Needed is one with the submissions.")
     found: dict[str, Handed] = {}
+    packed: dict[tuple, list[tuple[Sender, Path]]] = {}  # by Moodle or Canvas
     beside = []
     for entry in sorted(folder.iterdir()):
         if entry.name.lower() in JUNK or entry.name.startswith("._"):
             continue
-        if entry.is_dir() and not entry.name.startswith("."):
-            handed = found.setdefault(readable(entry.name), Handed())
+        name = readable(entry.name)
+        sender = split(name)
+        if sender:
+            who = (sender.system, sender.number, letters(sender.name))
+            packed.setdefault(who, []).append((sender, entry))
+        elif entry.is_dir() and not entry.name.startswith("."):
+            handed = found.setdefault(name, Handed())
             _walk(entry, handed)
         elif ENDING.search(entry.name) and entry.is_file():
             student = readable(ENDING.sub("", entry.name))
             found.setdefault(student, Handed()).paths.append(entry)
         else:
-            beside.append(readable(entry.name))
+            beside.append(name)
+    people = [_packed(parts) for parts in packed.values()]
+    names = Counter([*found, *(handed.sender.name for handed in people)])
+    for handed in people:
+        name, number = handed.sender.name, handed.sender.number
+        alone = names[name] == 1 and name != "anon"
+        found[name if alone else f"{name} ({number})"] = handed
     if not found:
         raise ValueError(f"{folder} has neither folders nor notebooks in it.")
-    return found, beside
+    return dict(sorted(found.items())), beside
+
+
+def _packed(parts: list[tuple[Sender, Path]]) -> Handed:
+    """What one student handed in, from the entries that an LMS made for them."""
+    kept, notes = latest(sender for sender, _ in parts)
+    handed = Handed(sender=max(kept, key=lambda s: (s.at, s.prefix)), notes=notes)
+    if any(sender.late for sender in kept):
+        handed.notes.append(f"{handed.sender.system} says that it came late")
+    for sender, entry in parts:
+        if sender in kept and entry.is_dir():
+            _walk(entry, handed)
+        elif sender in kept:
+            handed.paths.append(entry)
+    return handed
 
 
 def _walk(folder: Path, handed: Handed) -> None:

@@ -24,24 +24,30 @@ def comment(row: dict) -> str:
     return "; ".join(parts)
 
 
-def write_tables(folder: Path, name: str, rows: list[dict], facts: dict) -> list[Path]:
-    """marks CSV and CSV for an LMS; returns their paths."""
+def write_tables(
+    folder: Path, name: str, rows: list[dict], facts: dict, out_of: float | None = None
+) -> list[Path]:
+    """marks CSV and CSV for an LMS; returns their paths.
+
+    The scores of the CSV for an LMS are scaled, so that `out_of` is all points.
+    """
     out = folder / "marks"
     out.mkdir(parents=True, exist_ok=True)
     marks, lms = (out / f"{name}{end}" for end in (".csv", "_lms.csv"))
     write_csv(marks, _marks_lines(rows, facts))
-    write_csv(lms, _lms_lines(rows, facts))
+    write_csv(lms, _lms_lines(rows, facts, out_of))
     return [marks, lms]
 
 
 def _marks_lines(rows: list[dict], facts: dict) -> list[list]:
-    best, head = maximum(facts), ["student", "status", "score", "maximum", "bonus"]
-    head.append("look")
+    best = maximum(facts)
+    head = ["student", "id", "status", "score", "maximum", "bonus", "look"]
     for number in facts["exercises"]:
         head += [f"{number} points", f"{number} status", f"{number} remark"]
     lines = [[*head, "notes"]]
     for row in rows:
-        line = [row["student"], row["status"], row["score"], best, row["bonus"]]
+        line = [row["student"], row.get("id", ""), row["status"], row["score"], best]
+        line.append(row["bonus"])
         line.append("yes" if held_back(row) else "")
         for found in row["exercises"].values():
             line += [found["points"], found["status"], _remark(found)]
@@ -49,12 +55,18 @@ def _marks_lines(rows: list[dict], facts: dict) -> list[list]:
     return lines
 
 
-def _lms_lines(rows: list[dict], facts: dict) -> list[list]:
-    lines = [["student", "score", "maximum", "comment"]]
+def _lms_lines(
+    rows: list[dict], facts: dict, out_of: float | None = None
+) -> list[list]:
+    lines = [["student", "id", "score", "maximum", "comment"]]
+    best = out_of or maximum(facts)
     for row in rows:
-        score = None if row["score"] is None else row["score"] + row["bonus"]
-        score = "" if held_back(row) or score is None else score
-        lines.append([row["student"], score, maximum(facts), comment(row)])
+        score: float | str = ""
+        if row["score"] is not None and not held_back(row):
+            score = row["score"] + row["bonus"]
+        if score and out_of:
+            score = round(score * out_of / maximum(facts), 2)
+        lines.append([row["student"], row.get("id", ""), score, best, comment(row)])
     return lines
 
 

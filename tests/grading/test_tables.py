@@ -57,7 +57,7 @@ def test_marks_that_a_person_must_see_are_not_in_the_file_for_the_lms(tmp_path):
     row, facts = _row(a=held)
     good, _ = _row(a=_found(3))
     lines = tables._lms_lines([row, good], facts)
-    assert [line[1] for line in lines] == ["score", "", 3.0]
+    assert [line[2] for line in lines] == ["score", "", 3.0]
     assert "yes" in tables._marks_lines([row], facts)[1]
 
 
