@@ -146,7 +146,9 @@ def _kernel(readable: int) -> None:
             sys.path[:] = dict.fromkeys(
                 p for p in [*wanted, *sys.path] if p not in here
             )
-            sys.argv = [LAUNCHER, *order["arguments"]]
+            # ipykernel read JPY_PARENT_PID when the warm process imported it.
+            ours = f"--IPKernelApp.parent_handle={os.environ['JPY_PARENT_PID']}"
+            sys.argv = [LAUNCHER, *order["arguments"], ours]
             signal.signal(signal.SIGINT, signal.default_int_handler)
             from ipykernel import kernelapp
 

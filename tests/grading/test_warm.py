@@ -52,7 +52,8 @@ FORKS = """
     shared = ["clean"]
     app = types.ModuleType("ipykernel.kernelapp")
     def launch_new_instance():
-        print(os.getpid() == os.getpgid(0), shared, sys.argv, os.environ.get("ONLY"),
+        print(os.getpid() == os.getpgid(0), shared, sys.argv[:-1],
+              sys.argv[-1] == f"--IPKernelApp.parent_handle={{os.getppid()}}", os.environ.get("ONLY"),
               os.getcwd(), sys.path[0], "HOME" in os.environ, flush=True)
         shared.append("changed")
         {then}
@@ -88,7 +89,7 @@ def _run(there, then="pass", act="pass"):
 def test_a_kernel_is_alone_and_leaves_nothing(tmp_path):
     lines, _ = _run(tmp_path)
     arguments = ["ipykernel_launcher", "-f", "k.json"]
-    wanted = f"True ['clean'] {arguments} this {tmp_path} /first False"
+    wanted = f"True ['clean'] {arguments} True this {tmp_path} /first False"
     assert lines == [wanted, wanted, "[0, 0] ['clean'] 0"]
 
 
