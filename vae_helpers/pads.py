@@ -198,7 +198,7 @@ def png(images: Tensor, columns: int, magnify: int) -> tuple[bytes, int]:
 
 
 def _plane(draw_plane: Callable[[Axes], None], limit: float) -> str:
-    figure = Figure(figsize=(SIZE / 100, SIZE / 100), dpi=200)
+    figure = Figure(figsize=(SIZE / 100, SIZE / 100), dpi=200, layout="none")
     ax = figure.add_axes((0, 0, 1, 1))
     draw_plane(ax)
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit), title="")
