@@ -25,6 +25,8 @@ from grading.names import number_key  # noqa: E402
 HEADING = re.compile(r"^#+ Exercise ([A-Z\d]\d\.\d+) · (.*)$", re.MULTILINE)
 FACTS = re.compile(r"^\*(core|extension), (easy|medium|hard), (\d+) minutes\*", re.M)
 
+SHOWN = {"exercise", "check", "film", "live"}  # tags of cells that no exercise needs
+
 
 class Exercise(NamedTuple):
     """One exercise of a lesson.
@@ -170,7 +172,7 @@ def needed_cells(cells: list, exercises: list[Exercise]) -> list[str]:
             wanted |= free_names(exercise.answer)
     kept: list[str] = []
     for cell in reversed(cells):
-        if cell.cell_type != "code" or {"exercise", "check"} & set(tags(cell)):
+        if cell.cell_type != "code" or SHOWN & set(tags(cell)):
             continue
         lines, parts = cell.source.splitlines(), []
         body = ast.parse(cell.source).body

@@ -258,13 +258,13 @@ plt.show()
 # %%
 def draw_samples(ax, eps, mu, sigma):
     """Draw fixed noise (bottom), the samples made from it (top) and their density."""
-    ends = mu + sigma * eps
+    z = mu + sigma * eps
     line = torch.linspace(-6, 6, 400)
     ax.plot(line, 1 + Normal(mu, sigma).log_prob(line).exp(), color="black", ls="-")
-    for start, end in zip(eps.tolist(), ends.tolist(), strict=True):
+    for start, end in zip(eps.tolist(), z.tolist(), strict=True):
         ax.plot([start, end], [0, 1], color="grey", ls="-", lw=0.5)
     ax.scatter(eps, 0 * eps, marker="o", s=16, color=plots.COLOURS[0], zorder=3)
-    ax.scatter(ends, 1 + 0 * ends, marker="^", s=20, color=plots.COLOURS[1], zorder=3)
+    ax.scatter(z, 1 + 0 * z, marker="^", s=20, color=plots.COLOURS[1], zorder=3)
     ax.set(xlim=(-6, 6), ylim=(-0.2, 2.4), xlabel="value of ε and of z")
     ax.set_yticks([0, 1], ["ε", "z"])
     ax.set_title(f"μ = {mu:.1f}, σ = {sigma:.1f}")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import zipfile
 
 import nbformat
@@ -23,7 +24,7 @@ def _pages(teacher):
     people = json.loads((teacher.course / "private" / f"{NAME}_class.json").read_text())
     for person in people:
         path = teacher.course / "feedback" / person["slug"] / NAME / f"{NAME}.html"
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(
             f"<html><head><style>b{{}}</style></head><body><h1>{person['student']}</h1>"
             "<script>1</script></body></html>",
@@ -124,9 +125,13 @@ def test_what_is_missing_is_named(teacher, tmp_path, capsys):
         in capsys.readouterr().err
     )
     assert _lms(teacher, table) == 0
-    said = capsys.readouterr().out
-    assert "There is no feedback" in said
-    assert not (teacher.course / "marks" / f"{NAME}_feedback.zip").exists()
+    assert "1 their feedback" in capsys.readouterr().out
+    packed = teacher.course / "marks" / f"{NAME}_feedback.zip"
+    assert packed.exists()
+    shutil.rmtree(teacher.course / "feedback")
+    assert _lms(teacher, table) == 0
+    assert "There is no feedback" in capsys.readouterr().out
+    assert not packed.exists()
     path = teacher.course / "marks" / f"{NAME}_lms.csv"
     path.write_text("student,score,maximum,comment\nAda Lovelace,ten,17,\n", "utf-8")
     assert _lms(teacher, table) == 2
