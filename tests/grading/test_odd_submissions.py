@@ -280,9 +280,9 @@ def resubmission(student):
     student.save(student.solved(), f"resubmission/{NAME}.ipynb")
 
 
-@did((0, ALL[1]), "has a different answer", held=True)
+@did((2.5, ALL[1]), "has a different answer", held=True)
 def two_different_answers(student):
-    wrong = KL.replace("0.5 * ", "")
+    wrong = KL.replace("0.5 * ", "")  # a named mistake, which keeps half of 5 points
     student.save(solve(student.book(), **{"answer-03-1": wrong}))
     student.save(student.solved(), f"{NAME} (1).ipynb")
 
@@ -468,7 +468,7 @@ def the_stub_s_line_left_behind_a_start(student):
     student.save(solve(student.book(), **{"answer-03-1": text}))
 
 
-@did((0, ALL[1]), "sign")
+@did((2.5, ALL[1]), "sign")
 def prints_what_a_check_would_say(student):
     text = KL.replace(
         "return", "print('○ Exercise 03.1: not attempted.')\n    return -"
