@@ -18,6 +18,7 @@ import io
 import sys
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -60,11 +61,29 @@ def sharp(figure: Figure) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
+def of_few_colours(picture: Image.Image, count: int) -> Image.Image:
+    """An RGB picture with a palette of `count` colours, greys among them where it has colours.
+
+    Digits and lines are grey, and classes have colours: one palette for both would spend
+    itself on the many greys, or tint them.
+    """
+    pixels = np.asarray(picture).reshape(-1, 3)
+    coloured = pixels[np.ptp(pixels, axis=1) > 40]
+    none = Image.Dither.NONE
+    if not len(coloured):
+        return picture.quantize(count, dither=none)
+    greys = 3 * count // 8
+    strip = Image.fromarray(np.ascontiguousarray(coloured[None]))
+    found = strip.quantize(count - greys, kmeans=10, dither=none).getpalette()
+    palette = Image.new("P", (1, 1))
+    levels = np.linspace(0, 255, greys).round().astype(int).repeat(3)
+    palette.putpalette([*levels.tolist(), *found[: 3 * (count - greys)]])
+    return picture.quantize(palette=palette, dither=none)
+
+
 def packed(picture: Image.Image) -> bytes:
     """A picture as a small file: WebP without loss, or a palette of colours if smaller."""
-    # The palette that covers most: the usual one spends its colours on the many greys.
-    way = Image.Quantize.MAXCOVERAGE
-    few = picture.quantize(COLOURS, way, dither=Image.Dither.NONE).convert("RGB")
+    few = of_few_colours(picture, COLOURS).convert("RGB")
     files = []
     for each in (picture, few):
         buffer = io.BytesIO()

@@ -12,9 +12,9 @@ from PIL import Image
 
 from builder import guides
 from builder.notebook import LESSONS, ROOT, course, is_appendix, links
+from vae_helpers.pictures import of_few_colours
 
 COLOURS = 32  # of a published figure
-WAY = Image.Quantize.MAXCOVERAGE  # the usual palette spends its colours on greys
 SIZE_LIMIT = 900 * 1024  # of a notebook without its films
 WITH_FILMS = 1300 * 1024  # and with them
 CAPTION = re.compile(r"\*\*(Figure [\dA-Z]+\.\d+\. .+?)\*\*", re.DOTALL)
@@ -32,7 +32,7 @@ def smaller(png: str, colours: int) -> str:
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     if picture.mode == "P" and len(picture.getcolors()) <= colours:
         return png  # done before: a second time would change it again
-    picture = picture.convert("RGB").quantize(colours, WAY, dither=Image.Dither.NONE)
+    picture = of_few_colours(picture.convert("RGB"), colours)
     picture.save(buffer, format="png", optimize=True)
     return min(base64.b64encode(buffer.getvalue()).decode(), png, key=len)
 
@@ -50,7 +50,7 @@ def lighter(page: str, colours: int) -> str:
             if done or getattr(picture, "n_frames", 1) > 1:
                 return found[0]  # a second time would change it again
             whole = picture.convert("RGB")
-        few = whole.quantize(colours, WAY, dither=Image.Dither.NONE).convert("RGB")
+        few = of_few_colours(whole, colours).convert("RGB")
         files = [
             _webp(few, lossless=True, quality=100),
             _webp(whole, quality=75),
@@ -88,11 +88,13 @@ def clean(book: NotebookNode) -> None:
                         output.data["text/html"], COLOURS
                     )
     pictures = [o.data for c in book.cells for o in c.get("outputs", []) if "data" in o]
-    size = len(json.dumps(book)) - films_size(book)
-    for data in pictures if size > 0.95 * SIZE_LIMIT else []:
-        if "image/png" in data:  # a notebook full of noise, which packs badly
-            data["image/png"] = smaller(data["image/png"], COLOURS // 4)
-            data["text/html"] = lighter(data.get("text/html", ""), COLOURS // 2)
+    for colours in (3 * COLOURS // 4, COLOURS // 2):
+        if len(json.dumps(book)) - films_size(book) < 0.95 * SIZE_LIMIT:
+            break
+        for data in pictures:  # a notebook full of noise, which packs badly
+            if "image/png" in data:
+                data["image/png"] = smaller(data["image/png"], colours * 2 // 3)
+                data["text/html"] = lighter(data.get("text/html", ""), colours)
 
 
 def add_captions(book: NotebookNode) -> None:
@@ -176,9 +178,7 @@ def save_figures(book: NotebookNode) -> None:
                     path.write_bytes(base64.b64decode(still))
                     continue
                 with Image.open(io.BytesIO(data)) as picture:
-                    few = picture.convert("RGB").quantize(
-                        64, WAY, dither=Image.Dither.NONE
-                    )
+                    few = of_few_colours(picture.convert("RGB"), 64)
                 few.save(path, optimize=True)
 
 
