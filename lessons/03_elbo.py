@@ -105,15 +105,8 @@ digits = data.load_images("MNIST")
 # Somebody shows us $x = 1.5$. **How probable was that, according to the model?** Training
 # asks this again and again: we want to *maximise* $\log p_\theta(x)$. Many codes could have
 # led to this $x$. All of them count, each as much as the prior allows:
+# $p_\theta(x) = \int p_\theta(x \mid z)\, p(z)\, dz$.
 #
-# $$p_\theta(x) = \int p_\theta(x \mid z)\, p(z)\, dz.$$
-
-# %%
-from vae_helpers import drawings
-
-drawings.show("bayes")
-
-# %% [markdown]
 # | Word | Symbol | Meaning |
 # |---|---|---|
 # | prior | $p(z)$ | how likely a code is before we have seen $x$ |

@@ -106,7 +106,7 @@ def _put(folder: Path, name: str, text: str = "{}") -> None:
 def test_all_parts_of_a_student_come_together(tmp_path):
     _put(tmp_path, f"{ADA}/03_elbo.ipynb")
     _put(tmp_path, "Ada Lovelace_1234567_assignsubmission_onlinetext/onlinetext.html")
-    _put(tmp_path, f"{ZOE}/work/03_elbo.ipynb")
+    _put(tmp_path, f"{ZOE}/mine/03_elbo.ipynb")
     _put(tmp_path, "Ben.ipynb")
     found, beside = submissions.find_submissions(tmp_path)
     assert list(found) == ["Ada Lovelace", "Ben", "Zoë Ünal"] and not beside

@@ -727,7 +727,7 @@ def test_names_reach_a_terminal_of_any_code_page(teacher, monkeypatch, encoding)
     monkeypatch.setattr(sys, "stdout", out)
     assert main(["grade", str(teacher.handed_in), "--course", str(teacher.course)]) == 0
     out.flush()
-    assert b"graded" in out.buffer.getvalue()
+    assert b"2 of 2 right" in out.buffer.getvalue()
     assert "李小龙" in teacher.rows()
 
 

@@ -63,6 +63,8 @@ def build(
             run.draw_panels(book)
         run.number(book)
     publish.clean(book)
+    if run_it and solved:  # the learner's figures and drawings, packed as they are there
+        run.share_outputs(twin, book)
     book.metadata["vae_course"] = mark(book, stem)
     nbformat.validate(book)
     _publish(book, path, publish.complaints(book) + silent)

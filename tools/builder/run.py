@@ -131,11 +131,11 @@ def _is_needed(cell: NotebookNode) -> bool:
 def share_outputs(source: NotebookNode, target: NotebookNode) -> None:
     """Give the cells of one notebook the outputs of the same cells of its twin.
 
-    A cell is the same when its text is: then its id is.
+    A cell is the same when its text is: then its id is. Drawings are the same in both.
     """
     known = {cell.id: cell.outputs for cell in code_cells(source)}
     for cell in code_cells(target):
-        if not is_answer(cell):
+        if is_drawing(cell) or not is_answer(cell):
             cell.outputs = copy.deepcopy(known[cell.id])
 
 
