@@ -63,7 +63,9 @@ def build(
             run.draw_panels(book)
         run.number(book)
     publish.clean(book)
-    if run_it and solved:  # the learner's figures and drawings, packed as they are there
+    if (
+        run_it and solved
+    ):  # the learner's figures and drawings, packed as they are there
         run.share_outputs(twin, book)
     book.metadata["vae_course"] = mark(book, stem)
     nbformat.validate(book)
