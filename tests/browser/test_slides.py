@@ -60,7 +60,10 @@ def at(reader):
     return reader.locator(".stop.now footer span").last.inner_text()
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+EVERY = [pytest.param(n, marks=[pytest.mark.slow] * (n != "03")) for n in NUMBERS]
+
+
+@pytest.mark.parametrize("number", EVERY)
 def test_nothing_is_cut(number, decks, reader, shots):
     open_deck(reader, decks[number][0])
     assert reader.evaluate(FAULTS, SMALLEST) == []
@@ -122,7 +125,7 @@ def test_printing(decks, reader):
     assert pages_of(reader.pdf(prefer_css_page_size=True)) == slides
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", EVERY)
 def test_a_sheet_is_one_page(number, decks, reader):
     for path in decks[number][1:]:
         reader.goto(path.as_uri())
