@@ -1,6 +1,6 @@
 // The page: controls, the loop, and what is shown.
 
-import { VAE, Random, sigmoid } from "./engine.js";
+import { VAE, Random } from "./engine.js";
 import { CHOICES, fromAddress, parse, toAddress } from "./state.js";
 import { asPyTorch } from "./export.js";
 import { CARDS } from "./cards.js";
@@ -287,20 +287,14 @@ function showOwn() {
     pen.strokeRect(cursor[0] * cell + 1.5, cursor[1] * cell + 1.5, cell - 3, cell - 3);
   }
   const empty = !own.some((v) => v > 0), back = surface($("own-back"), 1);
-  const { mu, logvar } = vae.encode(own, 1), { output } = vae.decode(mu, 1);
-  grey(back.pen, output.map(sigmoid), SIDE, 0, 0, back.width);
-  const kl = vae.kl(mu, logvar).reduce((a, b) => a + b, 0);
-  // The mean over draws is what the bound asks for.
-  const draws = 64, z = new Float32Array(draws * settings.z), source = new Random(3);
-  for (let s = 0; s < draws; s++)
-    for (let j = 0; j < settings.z; j++)
-      z[s * settings.z + j] = mu[j] + Math.exp(0.5 * logvar[j]) * source.normal();
-  const copies = new Float32Array(draws * 64);
-  for (let s = 0; s < draws; s++) copies.set(own, s * 64);
-  const cost = vae.reconstruction(copies, vae.decode(z, draws).output, draws).reduce((a, b) => a + b, 0) / draws;
+  grey(back.pen, vae.expected(vae.encode(own, 1).mu, 1), SIDE, 0, 0, back.width);
+  // The mean over draws is what the bound asks for: one draw for each of many copies.
+  const draws = 64, copies = new Float32Array(draws * own.length);
+  for (let s = 0; s < draws; s++) copies.set(own, s * own.length);
+  const { reconstruction, kl, minusElbo } = vae.measure(copies, draws, new Random(3));
   $("own-words").textContent = empty
     ? "Draw on the left: drag, or use the arrow keys and the space bar."
-    : `Reconstruction ${cost.toFixed(1)}, KL ${kl.toFixed(1)}, −ELBO ${(cost + kl).toFixed(1)} nats` +
+    : `Reconstruction ${reconstruction.toFixed(1)}, KL ${kl.toFixed(1)}, −ELBO ${minusElbo.toFixed(1)} nats` +
       (history.total.length ? `; the test set has ${history.total.at(-1).toFixed(1)} in the mean.` : ".");
 }
 
@@ -311,7 +305,7 @@ const RESTART = ["data", "z", "seed"]; // the others change a training that runs
 function set(name, text) {
   settings[name] = parse(name, String(text));
   if (name === "sigma") vae.sigma = settings.sigma;
-  history_address();
+  keepAddress();
   show();
   if (RESTART.includes(name)) {
     code = [0, 0];
@@ -319,11 +313,8 @@ function set(name, text) {
   } else look(true);
 }
 
-function history_address() {
-  history_replace(toAddress(settings));
-}
-
-function history_replace(hash) {
+function keepAddress() {
+  const hash = toAddress(settings);
   try {
     window.history.replaceState(null, "", hash === "#" ? location.pathname + location.search : hash);
   } catch {
@@ -368,7 +359,7 @@ function takeCard(number) {
     settings[name] = card?.set[name] ?? first;
   settings.card = number;
   code = [0, 0];
-  history_address();
+  keepAddress();
   show();
   run(false);
   start();
